@@ -1,0 +1,34 @@
+# One line a target; what a target needs is set up first, and only when something changed.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SOURCES := shared services/rooms-api services/token-issuer services/signaling-gateway services/media-sfu cli demo
+PROJECTS := $(addsuffix /pyproject.toml,$(SOURCES))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed ## install everything into .venv
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS)
+	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach s,$(SOURCES),-e ./$(s))
+	@touch $@
+
+check: setup ## lint, types, import rules and the tests that need no process (under a minute)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
+
+format: setup ## format the code
+	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: ## pin every dependency anew
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package roomwire-shared $(foreach s,rooms-api token-issuer signaling-gateway media-sfu demo,--no-emit-package roomwire-$(s)) --group pyproject.toml:dev $(PROJECTS) --upgrade -o requirements.lock
+
+clean: ## remove what was built and installed (not the data in var/)
+	@rm -rf $(VENV) node_modules demo/node_modules tests/sdk/node_modules

@@ -1,0 +1,1 @@
+"""The roomwire command: run the whole system on one machine, test its load."""

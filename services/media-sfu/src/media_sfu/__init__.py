@@ -1,0 +1,1 @@
+"""Owns transports and packets: one node, one core, one UDP port."""

@@ -1,0 +1,1 @@
+"""Decides without I/O: no sockets, loops, clocks, environment or randomness."""

@@ -1,0 +1,1 @@
+"""Owns rooms, participants and their sessions, tracks, rules, recordings, compositions and callbacks."""

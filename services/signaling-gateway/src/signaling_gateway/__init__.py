@@ -1,0 +1,1 @@
+"""Owns the open sockets of clients, and nothing else."""

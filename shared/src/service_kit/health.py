@@ -1,0 +1,37 @@
+"""`/healthz` (is the process alive; never asks the bus), `/readyz` (can it serve; asks everything it needs) and `/metrics` (Prometheus)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+
+Check = Callable[[], bool | Awaitable[bool]]
+
+
+def health_router(checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY) -> APIRouter:
+    """Routes for a service that is ready when every check says true. `/readyz` answers 503 and names the failing checks."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
+        return PlainTextResponse("ok\n")
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        failing = []
+        for name, check in checks.items():
+            try:
+                result = check()
+                good = result if isinstance(result, bool) else await result
+            except Exception:  # a check that cannot be made is a check that fails
+                good = False
+            if not good:
+                failing.append(name)
+        return JSONResponse({"ready": not failing, "failing": failing}, status_code=503 if failing else 200)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

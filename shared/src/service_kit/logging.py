@@ -1,0 +1,53 @@
+"""One log line for each change of state, as JSON (or text for people), with the trace id and the service's name in it. Never secrets, never SDP."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from service_kit.tracing import current_trace
+
+
+def configure_logging(service: str, level: str = "info", style: str = "json") -> None:
+    """Send structlog and the standard library's loggers to standard error in one form. `style` is `json` or `text`."""
+
+    def add_context(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        if trace := current_trace():
+            event.setdefault("trace", trace)
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_context,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "aiosqlite", "aioice", "aiortc", "websockets", "nats"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
