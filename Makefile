@@ -25,7 +25,7 @@ check: setup ## lint, types, import rules and the tests that need no process (un
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
 
 format: setup ## format the code
-	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 lock: ## pin every dependency anew
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package roomwire-shared $(foreach s,rooms-api token-issuer signaling-gateway media-sfu demo,--no-emit-package roomwire-$(s)) --group pyproject.toml:dev $(PROJECTS) --upgrade -o requirements.lock

@@ -1,7 +1,6 @@
 """Following a room: snapshot plus events equals the room."""
 
 import pytest
-
 from contract.rooms import (
     Ended,
     LeaveReason,
@@ -35,7 +34,9 @@ ROOM = RoomState(
 )
 
 
-def participant(sid: str, status: ParticipantStatus = ParticipantStatus.CONNECTED, revision: int = 1) -> ParticipantState:
+def participant(
+    sid: str, status: ParticipantStatus = ParticipantStatus.CONNECTED, revision: int = 1
+) -> ParticipantState:
     return ParticipantState(sid=sid, identity=sid.lower(), status=status, revision=revision, tracks=())
 
 
