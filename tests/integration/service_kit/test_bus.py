@@ -1,0 +1,79 @@
+"""The bus against a real NATS server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from contract.keys import KeysChanged
+from pydantic import TypeAdapter
+from service_kit.bus import Bus, BusUnavailable
+from service_kit.tracing import current_trace, start_trace
+
+from tests.kit.nats import NatsServer
+
+changed: TypeAdapter[KeysChanged] = TypeAdapter(KeysChanged)
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(nats_url, "test")
+    yield bus
+    await bus.close()
+
+
+async def test_a_request_is_answered_under_the_same_trace(bus: Bus) -> None:
+    traces = []
+
+    async def answer(request: KeysChanged) -> KeysChanged:
+        traces.append(current_trace())
+        return KeysChanged(key_sid=request.key_sid + "!")
+
+    await bus.answer("test.echo", changed, answer, queue="q")
+    start_trace("trace-1")
+
+    reply = await bus.request("test.echo", KeysChanged(key_sid="SK1"), changed)
+
+    assert reply.key_sid == "SK1!"
+    assert traces == ["trace-1"]
+
+
+async def test_a_request_that_nobody_hears_fails_at_once(bus: Bus) -> None:
+    with pytest.raises(BusUnavailable):
+        await bus.request("test.nobody", KeysChanged(key_sid="SK1"), changed, timeout_s=30)
+
+
+async def test_a_handler_that_fails_does_not_stop_the_next_message(bus: Bus) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def listen(message: KeysChanged) -> None:
+        if message.key_sid == "bad":
+            raise ValueError
+        heard.put_nowait(message.key_sid)
+
+    await bus.listen("test.listen", changed, listen)
+    await bus.publish("test.listen", KeysChanged(key_sid="bad"))
+    await bus.publish("test.listen", KeysChanged(key_sid="good"))
+
+    assert await asyncio.wait_for(heard.get(), 5) == "good"
+
+
+async def test_subscriptions_survive_a_restart_of_the_server(nats_server: NatsServer) -> None:
+    bus = await Bus.connect(nats_server.url, "test")
+    reconnected = asyncio.Event()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def notice() -> None:
+        reconnected.set()
+
+    async def listen(message: KeysChanged) -> None:
+        heard.put_nowait(message.key_sid)
+
+    bus.on_reconnect(notice)
+    await bus.listen("test.restart", changed, listen)
+    nats_server.kill()
+    nats_server.start()
+    await asyncio.wait_for(reconnected.wait(), 10)
+    await bus.publish("test.restart", KeysChanged(key_sid="SK1"))
+
+    assert await asyncio.wait_for(heard.get(), 5) == "SK1"
+    await bus.close()
