@@ -1,0 +1,63 @@
+"""A service's own database: SQLite in its data folder by default, PostgreSQL by URL. Opens and migrates it; knows no table."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def open_database(url: str | None, default_file: Path) -> AsyncEngine:
+    """
+    Open the database at `url`, or the SQLite file when there is none. Nothing connects before the first use.
+
+    A transaction on SQLite takes the write lock when it begins (waiting up to 5 s for another one): one that first reads and then writes
+    cannot fail half-way. Commits are flushed to the disk.
+    """
+    if url is None:
+        default_file.parent.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{default_file}"
+    parsed = make_url(url)
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed, pool_pre_ping=True)
+    engine = create_async_engine(parsed)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:  # the driver's connection, which SQLAlchemy does not type
+        connection.isolation_level = None  # the driver would begin deferred transactions of its own
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+async def migrate(engine: AsyncEngine, versions: Path, version_table: str) -> None:
+    """Bring the tables up to date with the Alembic migrations in `versions`, recorded in a version table of the service's own."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", _escaped(Path(__file__).with_name("migrations")))
+        config.set_main_option("path_separator", "newline")
+        config.set_main_option("version_locations", _escaped(versions))
+        config.attributes.update(connection=connection, version_table=version_table)
+        command.upgrade(config, "head")
+
+    async with engine.connect() as connection:
+        await connection.run_sync(upgrade)
+        await connection.commit()
+
+
+def _escaped(path: Path) -> str:
+    """For a value of the ini parser, in which a percent sign begins an interpolation."""
+    return str(path).replace("%", "%%")
