@@ -49,5 +49,15 @@ def configure_logging(service: str, level: str = "info", style: str = "json") ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "aiosqlite", "aioice", "aiortc", "websockets", "nats"):
+    for noisy in (
+        "alembic",
+        "httpx",
+        "httpcore",
+        "uvicorn.access",
+        "aiosqlite",
+        "aioice",
+        "aiortc",
+        "websockets",
+        "nats",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

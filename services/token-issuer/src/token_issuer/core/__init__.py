@@ -1,0 +1,1 @@
+"""Decisions of token-issuer: synchronous, without I/O, clock or randomness."""

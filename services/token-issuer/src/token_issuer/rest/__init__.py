@@ -1,0 +1,1 @@
+"""The `/2010-04-01` resources, one file each."""
