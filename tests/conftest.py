@@ -1,19 +1,24 @@
 """What holds for every test: shared fixtures, and that a skipped test has failed."""
 
 from collections.abc import Generator
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
 from tests.kit.nats import nats_server, nats_url
+from tests.kit.stack import room_name, roomwire, shared_roomwire, show_logs
 
-__all__ = ["nats_server", "nats_url"]
+__all__ = ["nats_server", "nats_url", "room_name", "roomwire", "shared_roomwire"]
+
+R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that did not run proves nothing: it counts as failed."""
-    return _refuse_skip((yield))
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that did not run proves nothing: it counts as failed. A failed one shows what the services logged."""
+    report = _refuse_skip((yield))
+    show_logs(item, report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,7 +27,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _refuse_skip((yield))
 
 
-def _refuse_skip(report: Any) -> Any:
+def _refuse_skip(report: R) -> R:
     if report.outcome == "skipped":
         report.outcome = "failed"
         report.longrepr = f"skipped, which counts as failed: {report.longrepr}"

@@ -7,7 +7,6 @@ Real Chromium with the stock client SDK: what a test does and sees as a user's a
 import asyncio
 import functools
 import http.server
-import itertools
 import os
 import shutil
 import threading
@@ -150,6 +149,10 @@ class Tab:
     async def publish(self, wish: Wish) -> dict[str, Any]:
         """Publish; returns `track` and `trackSid`, or `error` with `code`."""
         return dict(await self.call("publish", wish))
+
+    async def begin_publish(self, wish: Wish) -> asyncio.Task[dict[str, Any]]:
+        """Publish without waiting for it."""
+        return asyncio.create_task(self.publish(wish))
 
     async def events(self) -> list[dict[str, Any]]:
         return list(await self.page.evaluate("window.kit.events"))
@@ -345,11 +348,3 @@ class _PageRequest(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-_names = itertools.count(1)
-
-
-def fresh_name(prefix: str = "room") -> str:
-    """A room name that no other test uses."""
-    return f"{prefix}-{os.getpid()}-{next(_names)}"

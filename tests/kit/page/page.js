@@ -14,8 +14,11 @@ const meters = new Map(); // remote track SID -> ToneMeter
 const messages = new Map(); // remote data track name -> received messages, in order
 let room = null;
 
+// All times are milliseconds of the epoch, so that those of two tabs compare.
+const now = () => performance.timeOrigin + performance.now();
+
 function note(event, fields = {}) {
-  events.push({ event, at: performance.now(), ...fields });
+  events.push({ event, at: now(), ...fields });
 }
 
 const failure = error => ({ code: error?.code ?? null, message: error?.message ?? String(error) });
@@ -139,14 +142,14 @@ window.kit = {
   /** Connect, with the tracks that `wishes` describes. Answers how long connect() took, or with its error's code. */
   async connect(token, options, wishes) {
     const tracks = wishes.map(makeTrack);
-    const begun = performance.now();
+    const begun = now();
     try {
       room = await Video.connect(token, { insights: false, ...options, tracks });
     } catch (error) {
       wishes.forEach(wish => sources.get(wish.name)?.stop());
       return { error: failure(error) };
     }
-    const connectMs = performance.now() - begun;
+    const connectMs = now() - begun;
     watch(room);
     return { begun, connectMs, ...this.state() };
   },
@@ -201,7 +204,7 @@ window.kit = {
   /** Pictures of a remote video track since its beginning. */
   pictures(sid) {
     const reader = readers.get(sid);
-    return reader ? { now: performance.now(), frames: reader.frames, firstAt: reader.firstAt, read: reader.read } : null;
+    return reader ? { now: now(), frames: reader.frames, firstAt: reader.firstAt, read: reader.read } : null;
   },
 
   size(sid) {

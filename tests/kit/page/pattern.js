@@ -46,7 +46,10 @@ export class PatternSource {
   }
 }
 
-/** Reads every picture that a <video> presents. `frames` counts all, `read` lists [ms, source, number] of those that could be read. */
+/**
+ * Reads every picture that a <video> presents. `frames` counts all, `read` lists
+ * [milliseconds of the epoch, source, number] of those that could be read.
+ */
 export class PatternReader {
   constructor(video) {
     this.video = video;
@@ -55,17 +58,17 @@ export class PatternReader {
     this.firstAt = null;
     const copy = Object.assign(document.createElement('canvas'), { width: COLUMNS * READ_CELL, height: ROWS * READ_CELL });
     this.context = copy.getContext('2d', { willReadFrequently: true });
-    video.requestVideoFrameCallback(now => this.present(now));
+    video.requestVideoFrameCallback(at => this.present(performance.timeOrigin + at));
   }
 
-  present(now) {
+  present(at) {
     this.frames += 1;
-    this.firstAt ??= now;
+    this.firstAt ??= at;
     const bytes = this.bytes();
     if (bytes[3] === bytesOf(bytes[0], (bytes[1] << 8) | bytes[2])[3]) {
-      this.read.push([now, bytes[0], (bytes[1] << 8) | bytes[2]]);
+      this.read.push([at, bytes[0], (bytes[1] << 8) | bytes[2]]);
     }
-    this.video.requestVideoFrameCallback(later => this.present(later));
+    this.video.requestVideoFrameCallback(later => this.present(performance.timeOrigin + later));
   }
 
   bytes() {

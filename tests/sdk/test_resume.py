@@ -1,0 +1,92 @@
+"""A client's signaling socket is lost: it comes back with its session, and media never stops."""
+
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from tests.kit.browser import data, video
+from tests.kit.people import Join, meets
+from tests.kit.relay import Relay, relay
+from tests.kit.rest import Rest
+from tests.kit.stack import Roomwire
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LONGEST_GAP_S = 1.0
+"""Between two pictures while signaling is away; 15 a second are drawn, the rest is the machine's noise."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def weak_line(roomwire: Roomwire) -> AsyncIterator[Relay]:
+    """A way to the gateway that the test can cut."""
+    gateway = urlsplit(roomwire.ws_server)
+    async with relay(str(gateway.hostname), int(gateway.port or 80)) as line:
+        yield line
+
+
+def through(line: Relay) -> str:
+    return f"ws://127.0.0.1:{line.port}/signaling"
+
+
+async def test_a_lost_socket_is_resumed_and_media_goes_on(join: Join, rest: Rest, weak_line: Relay) -> None:
+    alice = await join("alice", ws_server=through(weak_line))
+    bob = await join("bob")
+    await meets(alice, "bob")
+    await meets(bob, "alice")
+    before = await bob.pictures("alice-camera")
+
+    weak_line.cut()
+
+    await alice.event("reconnecting", code=53001)
+    await alice.event("reconnected")
+    await bob.event("participantReconnecting", identity="alice", sid=alice.sid)
+    await bob.event("participantReconnected", identity="alice", sid=alice.sid)
+    await meets(bob, "alice")
+    await meets(alice, "bob")
+    after = await bob.pictures("alice-camera")
+    times = after.times_s[len(before.times_s) - 1 :]
+    assert max(b - a for a, b in pairwise(times)) < LONGEST_GAP_S
+    assert await bob.count("trackUnsubscribed") == await bob.count("participantDisconnected") == 0
+    assert rest.participants() == {alice.sid: "connected", bob.sid: "connected"}
+
+
+async def test_what_is_published_on_both_sides_meanwhile_arrives(join: Join, weak_line: Relay) -> None:
+    alice = await join("alice", ws_server=through(weak_line))
+    bob = await join("bob")
+    await meets(alice, "bob")
+
+    weak_line.open = False
+    weak_line.cut()
+    await alice.event("reconnecting")
+    await bob.event("participantReconnecting", identity="alice")
+    begun = await alice.begin_publish(video("alice-screen", source=91))
+    assert "error" not in await bob.publish(video("bob-screen", source=92))
+    assert "error" not in await bob.publish(data("bob-notes"))
+    weak_line.open = True
+
+    await alice.event("reconnected")
+    assert "error" not in await begun
+    await bob.sees("alice-screen", 91)
+    await alice.sees("bob-screen", 92)
+    await alice.remote_track("bob-notes")
+    await meets(alice, "bob")
+    await meets(bob, "alice")
+
+
+async def test_two_losses_in_a_row_are_survived(join: Join, weak_line: Relay) -> None:
+    alice = await join("alice", ws_server=through(weak_line))
+    bob = await join("bob")
+    await meets(bob, "alice")
+
+    weak_line.cut()
+    await alice.event("reconnecting")
+    weak_line.cut()
+    await alice.event("reconnected")
+    weak_line.cut()
+
+    await bob.event("participantReconnected")
+    await meets(bob, "alice")
+    await meets(alice, "bob")
