@@ -1,52 +1,70 @@
 """
 A room's peers at this node and the tracks between them. It answers the commands of `contract.media`, and says as actions what the shell shall do.
 It knows no SDP (`negotiation`), no sockets and no packets.
+
+After each change `_settle` compares what shall hold with what the shell was told, and says the difference. So nothing depends on the order in which
+a publication, its m-section, its data channel and the subscriptions to it become known.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from contract.media import (
     ApplyDescription,
     ClosePeer,
     DescribePeer,
+    Description,
     MediaDone,
+    NodeSubscription,
     OpenPeer,
     PeerDescribed,
     SetBandwidthProfile,
     SetDesired,
 )
 
-from media_sfu.core.actions import Action, ChannelParameters, Fingerprint, IceCredentials
-from media_sfu.forwarder import Address
+from media_sfu.core.actions import (
+    Action,
+    ChannelParameters,
+    CloseChannel,
+    OpenChannel,
+    ReportSubscriptionFailed,
+    RequestKeyframe,
+    RestartIce,
+    SendSignal,
+    SetReceiveBitrate,
+    StartDownTrack,
+    StartSctp,
+    StartTransport,
+    StartUpTrack,
+    StopDownTrack,
+    StopTransport,
+    StopUpTrack,
+    UpTrackName,
+)
+from media_sfu.core.negotiation import IdMakers, LocalTransport, Negotiation, Settings, UpTrack, WantedTrack
+from media_sfu.core.peer import Down, Peer, Stale, UnknownPeer
 
+__all__ = ["IdMakers", "LocalTransport", "Room", "Stale", "UnknownPeer"]
 
-@dataclass(frozen=True, slots=True)
-class LocalTransport:
-    """What a peer's SDP says of our side: the addresses that clients reach, and the certificate made for this one transport."""
-
-    addresses: tuple[Address, ...]
-    fingerprint: Fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class IdMakers:
-    """Where a core gets its randomness: new ICE credentials (ufrag 4+, pwd 22+ characters) and SSRCs (1 to 2**32 - 1)."""
-
-    ice_credentials: Callable[[], IceCredentials]
-    ssrc: Callable[[], int]
+AUDIO_BPS = 100_000
+VIDEO_BPS = 3_000_000
+SIMULCAST_BPS = 6_000_000
+"""What a publisher may send of each kind of track. With a REMB of 3 Mbit/s Chromium sends one 720p layer well, but not three."""
 
 
 class Room:
     """
-    One room at one node. After every call take `actions_to_perform()`, and arm one timer for `next_timeout()`.
+    One room at one node. After every call, and after the command's reply is on its way, perform `actions_to_perform()` and arm one timer for
+    `next_timeout()`.
 
-    Every command raises `contract.errors.Refused` when the peer broke the protocol and `Stale` or `UnknownPeer` (both below) where `MediaRefused`
-    has a flag for it; a refused command has changed nothing.
+    A command raises `contract.errors.Refused` when the peer broke the protocol, `UnknownPeer` (a `Refused`) or `Stale`; a refused command has changed
+    nothing.
     """
 
     def __init__(self, room_sid: str, make: IdMakers) -> None:
         self.room_sid = room_sid
+        self._make = make
+        self._peers: dict[str, Peer] = {}
+        self._actions: list[Action] = []
 
     # -- commands
 
@@ -56,76 +74,313 @@ class Room:
 
         Another id for a participant that has a peer replaces that one.
         """
-        raise NotImplementedError
+        known = self._peers.get(command.participant_sid)
+        if known is not None:
+            known.adopt_lease(command.lease_epoch)
+            if known.connection_id == command.peer_connection_id:
+                return self._described(known, known.negotiation.first_answer)
+        settings = Settings(
+            command.video_codecs, command.audio_only, simulcast="publisher_hints" not in command.media_signaling
+        )
+        peer = Peer(
+            command.participant_sid,
+            command.peer_connection_id,
+            command.lease_epoch,
+            Negotiation(local, self._make, settings),
+            command.desired,
+        )
+        self._set_wanted(peer)
+        answer = peer.negotiation.receive(command.offer)
+        if known is not None:
+            self._remove(known, now)
+        self._peers[peer.participant_sid] = peer
+        self._settle(peer, now)
+        return self._described(peer, answer)
 
     def apply_description(self, command: ApplyDescription, now: float) -> PeerDescribed:
         """The client's offer, answer or close; stale and colliding ones are ignored."""
-        raise NotImplementedError
+        peer = self._peer(command.participant_sid, command.lease_epoch, command.peer_connection_id)
+        answer = peer.negotiation.receive(command.description)
+        self._settle(peer, now)
+        return self._described(peer, answer)
 
     def set_desired(self, command: SetDesired, now: float) -> MediaDone:
         """What the peer publishes and is subscribed to from now on."""
-        raise NotImplementedError
+        peer = self._peer(command.participant_sid, command.lease_epoch)
+        peer.adopt_desired(command.desired)
+        self._settle(peer, now)
+        return MediaDone()
 
     def set_bandwidth_profile(self, command: SetBandwidthProfile, now: float) -> MediaDone:
-        raise NotImplementedError
+        self._peer(command.participant_sid, command.lease_epoch)
+        return MediaDone()
 
     def describe_peer(self, command: DescribePeer, now: float) -> PeerDescribed:
         """A gateway took the session over: what it must send in `synced`."""
-        raise NotImplementedError
+        peer = self._peer(command.participant_sid, command.lease_epoch, command.peer_connection_id)
+        description = peer.negotiation.resume(command.latest)
+        self._settle(peer, now)
+        return self._described(peer, description)
 
     def close_peer(self, command: ClosePeer, now: float) -> MediaDone:
         """Forget the peer; no error when it is gone already."""
-        raise NotImplementedError
+        peer = self._peers.get(command.participant_sid)
+        if peer is not None:
+            peer.adopt_lease(command.lease_epoch)
+            self._remove(peer, now)
+        return MediaDone()
 
     # -- what the shell has seen
 
     def handle_connected(self, participant_sid: str, now: float) -> None:
         """DTLS is up. Forwarding to the peer starts."""
-        raise NotImplementedError
+        if (peer := self._peers.get(participant_sid)) is not None:
+            peer.connected = True
+            self._settle(peer, now)
 
     def channel_opened(self, participant_sid: str, label: str, parameters: ChannelParameters, now: float) -> None:
-        """The client opened a channel: a data track of that id, known to the room yet or not. Keep its messages until an `OpenChannel` names it or it closes."""
-        raise NotImplementedError
+        """
+        The client opened a channel: a data track of that id, known to the room yet or not. Keep its messages until an `OpenChannel` names it or it
+        closes.
+        """
+        if (peer := self._peers.get(participant_sid)) is not None:
+            peer.channels[label] = parameters
+            self._settle(peer, now)
 
     def channel_closed(self, participant_sid: str, label: str, now: float) -> None:
         """A channel is gone, whoever had opened it."""
-        raise NotImplementedError
+        if (peer := self._peers.get(participant_sid)) is not None:
+            peer.channels.pop(label, None)
+            if peer.applied.channels.pop(label, None) is not None:
+                peer.refused_channels.add(label)
+            self._settle(peer, now)
 
     def receive_message(self, participant_sid: str, label: str, text: str, now: float) -> None:
         """A text came on a media signaling channel."""
-        raise NotImplementedError
 
     def keyframe_requested(self, participant_sid: str, subscription_id: str) -> None:
         """The subscriber's PLI or FIR for a down track."""
-        raise NotImplementedError
+        peer = self._peers.get(participant_sid)
+        down = peer.applied.down_tracks.get(subscription_id) if peer is not None else None
+        if down is not None:
+            self._actions.append(RequestKeyframe(down.source))
 
     def bandwidth_estimated(self, participant_sid: str, bitrate_bps: int, now: float) -> None:
         """The subscriber's REMB, in bits per second."""
-        raise NotImplementedError
 
     # -- what to do
 
     def actions_to_perform(self) -> list[Action]:
         """Everything to do since the last call, in order."""
-        raise NotImplementedError
+        actions, self._actions = self._actions, []
+        return actions
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, on the clock of `now`; None for never."""
-        raise NotImplementedError
+        timeouts = [
+            timeout for peer in self._peers.values() if (timeout := peer.negotiation.next_timeout()) is not None
+        ]
+        return min(timeouts, default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Repeat unanswered offers, judge speakers and bandwidth."""
-        raise NotImplementedError
+        """Repeat unanswered offers."""
+        for peer in self._peers.values():
+            self._send_offer(peer, now)
 
     @property
     def is_empty(self) -> bool:
         """No peer is left: the shell may drop the room."""
-        raise NotImplementedError
+        return not self._peers
+
+    # -- peers
+
+    def _peer(self, participant_sid: str, lease_epoch: int, connection_id: str | None = None) -> Peer:
+        peer = self._peers.get(participant_sid)
+        if peer is None or (connection_id is not None and peer.connection_id != connection_id):
+            raise UnknownPeer
+        peer.adopt_lease(lease_epoch)
+        return peer
+
+    def _described(self, peer: Peer, description: Description | None) -> PeerDescribed:
+        return PeerDescribed(peer_connection_id=peer.connection_id, description=description)
+
+    def _remove(self, peer: Peer, now: float) -> None:
+        del self._peers[peer.participant_sid]
+        subscribers = self._subscribers(peer)
+        for subscriber in subscribers:
+            self._set_wanted(subscriber)
+            self._stop_down_tracks(subscriber)
+            self._close_channels(subscriber)
+        self._actions.append(StopTransport(peer.participant_sid))
+        for subscriber in subscribers:
+            self._send_offer(subscriber, now)
+
+    def _subscribers(self, publisher: Peer) -> list[Peer]:
+        return [
+            peer
+            for peer in self._peers.values()
+            if peer is not publisher and publisher.participant_sid in peer.publisher_sids
+        ]
+
+    # -- what shall hold
+
+    def _source(self, subscription: NodeSubscription) -> tuple[UpTrackName, UpTrack] | None:
+        """The up track behind a media subscription, if its publisher sends it."""
+        publisher = self._peers.get(subscription.publisher_sid)
+        publication = publisher.publication(subscription.track_sid) if publisher is not None else None
+        if publisher is None or publication is None:
+            return None
+        track = publisher.up_tracks.get(publication.client_track_id)
+        return (
+            (UpTrackName(subscription.publisher_sid, publication.client_track_id), track) if track is not None else None
+        )
+
+    def _data_source(self, subscription: NodeSubscription) -> tuple[UpTrackName, ChannelParameters] | None:
+        """The publisher's channel behind a data subscription, if it has opened it."""
+        publisher = self._peers.get(subscription.publisher_sid)
+        publication = publisher.publication(subscription.track_sid) if publisher is not None else None
+        if publisher is None or publication is None:
+            return None
+        parameters = publisher.channels.get(publication.client_track_id)
+        if parameters is None:
+            return None
+        return UpTrackName(subscription.publisher_sid, publication.client_track_id), parameters
+
+    def _wanted_channels(self, peer: Peer) -> dict[str, tuple[UpTrackName, ChannelParameters]]:
+        return {
+            subscription.id: source
+            for subscription in peer.data_subscriptions()
+            if subscription.id not in peer.refused_channels and (source := self._data_source(subscription)) is not None
+        }
+
+    def _wanted_down_tracks(self, peer: Peer) -> dict[str, Down]:
+        """Down tracks that the client has agreed to, while it is connected and their sources exist."""
+        ready = peer.negotiation.down_tracks if peer.connected else {}
+        return {
+            subscription.id: Down(source[0], parameters, source[1].parameters.kind == "video")
+            for subscription in peer.media_subscriptions()
+            if (parameters := ready.get(subscription.id)) is not None
+            and (source := self._source(subscription)) is not None
+        }
+
+    def _set_wanted(self, peer: Peer) -> None:
+        """Tell the negotiation which tracks the client shall get: those whose publishers send them, in a codec that it knows."""
+        wanted: list[WantedTrack] = []
+        for subscription in peer.media_subscriptions():
+            source = self._source(subscription)
+            if source is None or subscription.id in peer.failed:
+                continue
+            if peer.negotiation.can_receive(subscription.kind, source[1].codec):
+                wanted.append(WantedTrack(subscription.id, subscription.kind, subscription.publisher_sid))
+            else:
+                self._fail(peer, subscription.id)
+        peer.negotiation.set_wanted(wanted, data=bool(self._wanted_channels(peer)))
+        for subscription_id in peer.negotiation.refused_tracks:
+            self._fail(peer, subscription_id)
+
+    def _fail(self, peer: Peer, subscription_id: str) -> None:
+        if subscription_id not in peer.failed:
+            peer.failed.add(subscription_id)
+            self._actions.append(ReportSubscriptionFailed(peer.participant_sid, subscription_id, 53404))
+
+    # -- from what holds to what shall hold
+
+    def _settle(self, changed: Peer, now: float) -> None:
+        """Bring the shell from what it was told to what shall now hold of this peer and of those that subscribe to it."""
+        affected = [changed, *self._subscribers(changed)]
+        self._settle_transport(changed)
+        for peer in affected:
+            self._set_wanted(peer)
+            self._stop_down_tracks(peer)
+            self._close_channels(peer)
+        self._settle_up_tracks(changed)
+        for peer in affected:
+            self._start_down_tracks(peer)
+            self._open_channels(peer)
+            self._send_offer(peer, now)
+
+    def _settle_transport(self, peer: Peer) -> None:
+        negotiation, applied = peer.negotiation, peer.applied
+        if negotiation.remote is None:
+            return
+        if applied.transport is None:
+            self._actions.append(
+                StartTransport(
+                    peer.participant_sid, negotiation.local_ice, negotiation.remote.ice, negotiation.remote.fingerprints
+                )
+            )
+        elif applied.transport != negotiation.local_ice:
+            self._actions.append(RestartIce(peer.participant_sid, negotiation.local_ice, negotiation.remote.ice))
+        applied.transport = negotiation.local_ice
+        if negotiation.remote_sctp is not None and not applied.sctp:
+            applied.sctp = True
+            self._actions.append(
+                StartSctp(peer.participant_sid, negotiation.remote_sctp.port, negotiation.remote_sctp.max_message_size)
+            )
+
+    def _settle_up_tracks(self, peer: Peer) -> None:
+        wanted = {client_track_id: track for client_track_id, track in peer.up_tracks.items() if track.parameters.ssrcs}
+        applied = peer.applied.up_tracks
+        before = dict(applied)
+        for client_track_id, parameters in before.items():
+            if client_track_id not in wanted or wanted[client_track_id].parameters != parameters:
+                del applied[client_track_id]
+                self._actions.append(StopUpTrack(UpTrackName(peer.participant_sid, client_track_id)))
+        for client_track_id, track in wanted.items():
+            if client_track_id not in applied:
+                applied[client_track_id] = track.parameters
+                name = UpTrackName(peer.participant_sid, client_track_id)
+                self._actions.append(StartUpTrack(name, track.mid, track.parameters))
+        if applied != before:
+            self._actions.append(SetReceiveBitrate(peer.participant_sid, _receive_bps(wanted.values())))
+
+    def _stop_down_tracks(self, peer: Peer) -> None:
+        """Stop what shall not be, and what hangs on an up track that is about to be stopped."""
+        wanted = self._wanted_down_tracks(peer)
+        for subscription_id, down in list(peer.applied.down_tracks.items()):
+            if wanted.get(subscription_id) != down or not self._up_track_stays(down.source):
+                del peer.applied.down_tracks[subscription_id]
+                self._actions.append(StopDownTrack(peer.participant_sid, subscription_id))
+
+    def _up_track_stays(self, name: UpTrackName) -> bool:
+        publisher = self._peers.get(name.publisher_sid)
+        if publisher is None:
+            return False
+        track = publisher.up_tracks.get(name.client_track_id)
+        return track is not None and publisher.applied.up_tracks.get(name.client_track_id) == track.parameters
+
+    def _start_down_tracks(self, peer: Peer) -> None:
+        for subscription_id, down in self._wanted_down_tracks(peer).items():
+            if subscription_id not in peer.applied.down_tracks and self._up_track_stays(down.source):
+                peer.applied.down_tracks[subscription_id] = down
+                self._actions.append(
+                    StartDownTrack(peer.participant_sid, subscription_id, down.source, down.parameters)
+                )
+                if down.is_video:
+                    self._actions.append(RequestKeyframe(down.source))
+
+    def _open_channels(self, peer: Peer) -> None:
+        for label, (source, parameters) in self._wanted_channels(peer).items():
+            if label not in peer.applied.channels:
+                peer.applied.channels[label] = source
+                self._actions.append(OpenChannel(peer.participant_sid, label, parameters, source))
+
+    def _close_channels(self, peer: Peer) -> None:
+        wanted = self._wanted_channels(peer)
+        for label in [label for label in peer.applied.channels if label not in wanted]:
+            del peer.applied.channels[label]
+            self._actions.append(CloseChannel(peer.participant_sid, label))
+
+    def _send_offer(self, peer: Peer, now: float) -> None:
+        offer = peer.negotiation.offer_to_send(now)
+        if offer is not None:
+            self._actions.append(SendSignal(peer.participant_sid, peer.connection_id, offer))
 
 
-class Stale(Exception):
-    """An older lease epoch or desired revision than the one applied last."""
-
-
-class UnknownPeer(Exception):
-    """The room holds no such peer, or another peer connection of that participant."""
+def _receive_bps(tracks: Iterable[UpTrack]) -> int:
+    """What a publisher of these tracks may send in all."""
+    total = AUDIO_BPS
+    for track in tracks:
+        if track.parameters.kind == "video":
+            total += SIMULCAST_BPS if len(track.parameters.ssrcs) > 1 else VIDEO_BPS
+    return total

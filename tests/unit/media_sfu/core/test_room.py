@@ -1,0 +1,296 @@
+"""A room's tracks between its peers: what the shell is told, and when."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from contract.errors import Refused
+from contract.media import (
+    ApplyDescription,
+    ClosePeer,
+    Description,
+    DesiredState,
+    NodePublication,
+    NodeSubscription,
+    OpenPeer,
+    SetDesired,
+)
+from contract.rooms import TrackKind
+from media_sfu.core.actions import (
+    ChannelParameters,
+    CloseChannel,
+    OpenChannel,
+    ReportSubscriptionFailed,
+    RequestKeyframe,
+    SendSignal,
+    StartDownTrack,
+    StartSctp,
+    StartTransport,
+    StartUpTrack,
+    StopDownTrack,
+    StopTransport,
+    UpTrackName,
+)
+from media_sfu.core.room import Room, Stale, UnknownPeer
+
+from tests.kit.sdp import LOCAL, browser_answer, capture, direction, id_makers, sections
+
+AUDIO, VIDEO, DATA = TrackKind.AUDIO, TrackKind.VIDEO, TrackKind.DATA
+CAMERA_ID = "1af27674-a4c6-4eef-8537-f8bf820d0b2c"
+MICROPHONE_ID = "d4a96427-78c9-415b-95f2-099b1604c7ee"
+
+
+def publication(client_track_id: str, sid: str, kind: TrackKind) -> NodePublication:
+    return NodePublication(client_track_id=client_track_id, track_sid=sid, kind=kind, enabled=True)
+
+
+def subscription(sid: str, kind: TrackKind, publisher: str = "alice", start: int = 1) -> NodeSubscription:
+    return NodeSubscription(id=f"{sid}-{start}", track_sid=sid, publisher_sid=publisher, kind=kind)
+
+
+def desired(revision: int, *tracks: NodePublication | NodeSubscription) -> DesiredState:
+    return DesiredState(
+        revision=revision,
+        publications=tuple(track for track in tracks if isinstance(track, NodePublication)),
+        subscriptions=tuple(track for track in tracks if isinstance(track, NodeSubscription)),
+    )
+
+
+CAMERA = publication(CAMERA_ID, "MTcamera", VIDEO)
+MICROPHONE = publication(MICROPHONE_ID, "MTmicrophone", AUDIO)
+CHAT = publication("chat-id", "MTchat", DATA)
+
+
+@dataclass
+class Scene:
+    """A room, and what it told the shell since the last look."""
+
+    room: Room = field(default_factory=lambda: Room("RM1", id_makers()))
+
+    def actions(self, *kinds: type) -> list[Any]:
+        return [action for action in self.room.actions_to_perform() if not kinds or isinstance(action, kinds)]
+
+    def open(self, participant: str, fixture: str, state: DesiredState, **options: Any) -> str:
+        command = OpenPeer(
+            room_sid="RM1",
+            participant_sid=participant,
+            lease_epoch=1,
+            peer_connection_id=f"pc-{participant}",
+            offer=Description(type="offer", revision=1, sdp=capture(fixture)),
+            desired=state,
+            **{"video_codecs": ("VP8",), "audio_only": False, **options},
+        )
+        answer = self.room.open_peer(command, LOCAL, 0.0).description
+        assert answer is not None
+        assert answer.type == "answer"
+        assert answer.revision == 1
+        return answer.sdp or ""
+
+    def desire(self, participant: str, state: DesiredState, now: float = 0.0) -> None:
+        self.room.set_desired(SetDesired(participant_sid=participant, lease_epoch=1, desired=state), now)
+
+    def apply(self, participant: str, kind: Any, revision: int, sdp: str, now: float = 0.0) -> Description | None:
+        return self.room.apply_description(
+            ApplyDescription(
+                participant_sid=participant,
+                lease_epoch=1,
+                peer_connection_id=f"pc-{participant}",
+                description=Description(type=kind, revision=revision, sdp=sdp),
+            ),
+            now,
+        ).description
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_a_joiner_gets_existing_tracks_on_its_own_sections_in_the_first_answer(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA, MICROPHONE))
+    scene.room.handle_connected("alice", 0.1)
+    started = scene.actions(StartTransport, StartSctp, StartUpTrack)
+    answer = scene.open(
+        "bob", "chromium_viewer", desired(2, subscription("MTcamera", VIDEO), subscription("MTmicrophone", AUDIO))
+    )
+    before = scene.actions(StartDownTrack, SendSignal)
+    scene.room.handle_connected("bob", 0.2)
+
+    assert [type(action) for action in started] == [StartTransport, StartSctp, StartUpTrack, StartUpTrack]
+    assert "a=msid:alice MTmicrophone-1" in sections(answer)["0"]
+    assert "a=msid:alice MTcamera-1" in sections(answer)["1"]
+    assert before == []
+    actions = scene.actions()
+    assert [(action.subscription_id) for action in actions if isinstance(action, StartDownTrack)] == [
+        "MTcamera-1",
+        "MTmicrophone-1",
+    ]
+    assert RequestKeyframe(UpTrackName("alice", CAMERA_ID)) in actions
+
+
+def test_a_later_track_is_offered_and_forwarded_after_the_answer(scene: Scene) -> None:
+    scene.open("bob", "chromium_viewer", desired(1))
+    scene.room.handle_connected("bob", 0.0)
+    scene.open("alice", "chromium_audio_video_data", desired(2, CAMERA))
+    scene.actions()
+
+    scene.desire("bob", desired(3, subscription("MTcamera", VIDEO)))
+    (signal,) = scene.actions()
+    assert isinstance(signal, SendSignal)
+    assert signal.description is not None
+    assert (signal.description.type, signal.description.revision) == ("offer", 2)
+    assert direction(sections(signal.description.sdp or "")["1"]) == "sendonly"
+
+    assert scene.apply("bob", "answer", 2, viewer_answer(signal)) is None
+    start, keyframe = scene.actions()
+    assert start.source == UpTrackName("alice", CAMERA_ID)
+    assert start.parameters.payload_types == {"VP8": 96}
+    assert keyframe == RequestKeyframe(UpTrackName("alice", CAMERA_ID))
+
+
+def viewer_answer(signal: SendSignal) -> str:
+    """The viewer's certificate is in its fixture; an answer must show the same."""
+    assert signal.description is not None
+    fixture = capture("chromium_viewer")
+    fingerprint = next(line for line in fixture.split("\r\n") if line.startswith("a=fingerprint:"))
+    return browser_answer(signal.description.sdp or "").replace("a=fingerprint:sha-256 CC:DD", fingerprint)
+
+
+def test_forwarding_stops_at_once_when_a_subscription_ends(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA))
+    scene.open("bob", "chromium_viewer", desired(1, subscription("MTcamera", VIDEO)))
+    scene.room.handle_connected("bob", 0.0)
+    scene.actions()
+
+    scene.desire("bob", desired(2))
+
+    stop, signal = scene.actions()
+    assert stop == StopDownTrack("bob", "MTcamera-1")
+    assert direction(sections(signal.description.sdp)["1"]) == "inactive"
+
+
+def test_a_publisher_that_goes_stops_its_tracks_first(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA))
+    scene.open("bob", "chromium_viewer", desired(1, subscription("MTcamera", VIDEO)))
+    scene.room.handle_connected("bob", 0.0)
+    scene.actions()
+
+    scene.room.close_peer(ClosePeer(participant_sid="alice", lease_epoch=1), 1.0)
+
+    assert [type(action) for action in scene.actions()] == [StopDownTrack, StopTransport, SendSignal]
+
+
+def test_a_track_that_the_room_does_not_know_is_not_taken(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, MICROPHONE))
+
+    (start,) = scene.actions(StartUpTrack)
+    assert start.name == UpTrackName("alice", MICROPHONE_ID)
+
+
+def test_a_data_track_waits_for_its_channel_and_keeps_its_reliability(scene: Scene) -> None:
+    unreliable = ChannelParameters(ordered=False, max_retransmits=0)
+    scene.open("alice", "chromium_audio_video_data", desired(1, CHAT))
+    scene.open("bob", "chromium_audio_video_data", desired(1, subscription("MTchat", DATA)))
+    assert scene.actions(OpenChannel) == []
+
+    scene.room.channel_opened("alice", "chat-id", unreliable, 0.1)
+    assert scene.actions() == [OpenChannel("bob", "MTchat-1", unreliable, UpTrackName("alice", "chat-id"))]
+
+    scene.room.channel_closed("alice", "chat-id", 0.2)
+    assert scene.actions() == [CloseChannel("bob", "MTchat-1")]
+
+
+def test_a_viewer_without_data_section_is_offered_one(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CHAT))
+    scene.open("bob", "chromium_viewer", desired(1, subscription("MTchat", DATA)))
+    scene.actions()
+
+    scene.room.channel_opened("alice", "chat-id", ChannelParameters(), 0.1)
+
+    channel, signal = scene.actions()
+    assert isinstance(channel, OpenChannel)
+    assert sections(signal.description.sdp)["2"][0] == "m=application 9 UDP/DTLS/SCTP webrtc-datachannel"
+    scene.apply("bob", "answer", 2, viewer_answer(signal))
+    assert scene.actions() == [StartSctp("bob", 5000, 262144)]
+
+
+def test_a_subscriber_without_the_codec_is_reported_once(scene: Scene) -> None:
+    scene.open(
+        "alice",
+        "chromium_h264_first",
+        desired(1, publication(H264_CAMERA, "MTh264", VIDEO)),
+        video_codecs=("H264", "VP8"),
+    )
+    scene.actions()
+
+    scene.open("bob", "firefox_audio_video", desired(1, subscription("MTh264", VIDEO)), video_codecs=("H264", "VP8"))
+    scene.desire("bob", desired(2, subscription("MTh264", VIDEO)))
+
+    assert scene.actions(ReportSubscriptionFailed) == [ReportSubscriptionFailed("bob", "MTh264-1", 53404)]
+
+
+H264_CAMERA = "e7ec6578-6bff-4516-9e85-428ed248df96"
+
+
+def test_firefox_dummy_audio_is_answered_but_not_taken(scene: Scene) -> None:
+    answer = scene.open("fox", "firefox_audio_video", desired(1, publication("{microphone}", "MT1", AUDIO)))
+
+    assert [start.name.client_track_id for start in scene.actions(StartUpTrack)] == ["{microphone}"]
+    assert direction(sections(answer)["0"]) == "recvonly"
+
+
+def test_the_same_open_is_answered_the_same(scene: Scene) -> None:
+    first = scene.open("alice", "chromium_viewer", desired(1))
+    scene.actions()
+
+    assert scene.open("alice", "chromium_viewer", desired(1)) == first
+    assert scene.actions() == []
+
+
+def test_older_commands_are_stale(scene: Scene) -> None:
+    scene.open("alice", "chromium_viewer", desired(5))
+
+    with pytest.raises(Stale):
+        scene.desire("alice", desired(4))
+    with pytest.raises(Stale):
+        scene.room.close_peer(ClosePeer(participant_sid="alice", lease_epoch=0), 0.0)
+
+
+def test_an_unknown_peer_is_refused(scene: Scene) -> None:
+    with pytest.raises(UnknownPeer):
+        scene.desire("nobody", desired(1))
+
+
+def test_a_bad_offer_leaves_no_peer_behind(scene: Scene) -> None:
+    with pytest.raises(Refused) as refused:
+        scene.room.open_peer(
+            OpenPeer(
+                room_sid="RM1",
+                participant_sid="mallory",
+                lease_epoch=1,
+                peer_connection_id="pc",
+                offer=Description(type="offer", revision=1, sdp="nonsense"),
+                video_codecs=("VP8",),
+                audio_only=False,
+                desired=desired(1),
+            ),
+            LOCAL,
+            0.0,
+        )
+
+    assert refused.value.code == 53403
+    assert scene.room.is_empty
+    assert scene.actions() == []
+
+
+def test_an_unanswered_offer_is_repeated(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA))
+    scene.open("bob", "chromium_viewer", desired(1))
+    scene.desire("bob", desired(2, subscription("MTcamera", VIDEO)), now=10.0)
+    (first,) = scene.actions(SendSignal)
+
+    assert scene.room.next_timeout() == 13.0
+    scene.room.handle_timeout(12.9)
+    assert scene.actions() == []
+    scene.room.handle_timeout(13.0)
+    assert scene.actions() == [first]
