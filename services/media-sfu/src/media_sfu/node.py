@@ -1,0 +1,183 @@
+"""
+An SFU node: the rooms that have peers here, and who answers which command. It touches no packet and no bus (`node_bus`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import structlog
+from contract.errors import ERRORS, Refused
+from contract.media import (
+    ApplyCandidates,
+    ApplyDescription,
+    ClosePeer,
+    DescribePeer,
+    MediaDone,
+    MediaRefused,
+    OpenPeer,
+    PeerDescribed,
+    SetBandwidthProfile,
+    SetDesired,
+)
+
+from media_sfu.core.room import IdMakers, Stale, UnknownPeer
+from media_sfu.data_channels import Clock
+from media_sfu.forwarder import Address, BandwidthEstimated, Forwarder, KeyframeRequested
+from media_sfu.hosted_room import HostedRoom, Outcome
+from media_sfu.shared_port import SharedPort
+
+log = structlog.get_logger()
+
+ANY_EPOCH = 2**62
+"""For a participant that its room's owner has ended: no lease of the session is newer."""
+MEDIA_FAILED = 53405
+SERVER_CANNOT_APPLY = 53403
+AT_CAPACITY = 53305
+
+Command = OpenPeer | ApplyDescription | ApplyCandidates | SetDesired | SetBandwidthProfile | DescribePeer | ClosePeer
+Reply = PeerDescribed | MediaDone | MediaRefused
+
+
+class Node:
+    """
+    `say` hears facts and signals.
+    """
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        addresses: tuple[Address, ...],
+        capacity: int,
+        make: IdMakers,
+        clock: Clock,
+        say: Callable[[Outcome], None],
+    ) -> None:
+        self._forwarder = forwarder
+        self._addresses = addresses
+        self._make = make
+        self._clock = clock
+        self._say = say
+        self._rooms: dict[str, HostedRoom] = {}
+        self._by_participant: dict[str, HostedRoom] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self.port = SharedPort(forwarder, clock, self._receive_feedback)
+        self.capacity = capacity
+        self.emptied = asyncio.Event()
+        """Set while there is no peer."""
+        self.emptied.set()
+        self.refused: Counter[int] = Counter()
+
+    @property
+    def rooms(self) -> tuple[HostedRoom, ...]:
+        return tuple(self._rooms.values())
+
+    @property
+    def peers(self) -> int:
+        return len(self._by_participant)
+
+    def execute(self, command: Command) -> Reply:
+        """Carry a command out. Never raises for anything that a client caused: what is wrong with it is in the reply."""
+        try:
+            return self._dispatch(command)
+        except Refused as refused:
+            return self._refuse(command, refused.code, refused.message)
+        except Stale:
+            return self._refuse(command, 53001, "stale", stale=True)
+        except UnknownPeer:
+            return self._refuse(command, MEDIA_FAILED, "unknown peer", unknown_peer=True)
+        except (
+            Exception
+        ):  # our own mistake with one client's SDP shall cost that client its peer, not the asker five seconds
+            log.exception("command failed", command=command.type, participant_sid=command.participant_sid)
+            return self._refuse(command, SERVER_CANNOT_APPLY, ERRORS[SERVER_CANNOT_APPLY].message)
+
+    def end_participants(self, participant_sids: Iterable[str]) -> None:
+        """Close the peers of participants that are over."""
+        for sid in participant_sids:
+            if sid in self._by_participant:
+                log.info("peer closed, its participant has ended", participant_sid=sid)
+                self.execute(ClosePeer(participant_sid=sid, lease_epoch=ANY_EPOCH))
+
+    def participants_of(self, room_sid: str) -> frozenset[str]:
+        room = self._rooms.get(room_sid)
+        return room.participant_sids if room else frozenset()
+
+    def handle_second(self) -> None:
+        """Call once a second."""
+        for room in self.rooms:
+            room.handle_second()
+
+    async def close(self) -> None:
+        """Close every peer, then the port."""
+        rooms, self._rooms = list(self._rooms.values()), {}
+        self._by_participant.clear()
+        await asyncio.gather(*(room.close() for room in rooms), *self._closing)
+        self.port.close()
+
+    def _dispatch(self, command: Command) -> Reply:
+        if isinstance(command, OpenPeer):
+            return self._open(command)
+        room = self._by_participant.get(command.participant_sid)
+        if room is None:
+            if isinstance(command, ClosePeer):
+                return MediaDone()
+            raise UnknownPeer
+        match command:
+            case ApplyDescription():
+                reply: Reply = room.apply_description(command)
+            case ApplyCandidates():
+                reply = MediaDone()  # a lite agent learns addresses from checks
+            case SetDesired():
+                reply = room.set_desired(command)
+            case SetBandwidthProfile():
+                reply = room.set_bandwidth_profile(command)
+            case DescribePeer():
+                reply = room.describe_peer(command)
+            case ClosePeer():
+                reply = room.close_peer(command)
+        if command.participant_sid not in room.participant_sids:
+            del self._by_participant[command.participant_sid]
+            self._drop_if_empty(room)
+            if not self._by_participant:
+                self.emptied.set()
+        return reply
+
+    def _open(self, command: OpenPeer) -> Reply:
+        if command.participant_sid not in self._by_participant and self.peers >= self.capacity:
+            raise Refused(AT_CAPACITY)
+        room = self._rooms.get(command.room_sid)
+        if room is None:
+            room = self._rooms[command.room_sid] = HostedRoom(
+                command.room_sid, self._make, self._forwarder, self.port, self._addresses, self._clock, self._say
+            )
+        try:
+            reply = room.open_peer(command)
+            self._by_participant[command.participant_sid] = room
+            self.emptied.clear()
+            return reply
+        finally:
+            self._drop_if_empty(room)
+
+    def _drop_if_empty(self, room: HostedRoom) -> None:
+        if room.is_empty:
+            del self._rooms[room.room_sid]
+            task = asyncio.create_task(room.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _refuse(
+        self, command: Command, code: int, message: str, *, stale: bool = False, unknown_peer: bool = False
+    ) -> MediaRefused:
+        self.refused[code] += 1
+        log.info("command refused", command=command.type, participant_sid=command.participant_sid, code=code)
+        return MediaRefused(code=code, message=message, stale=stale, unknown_peer=unknown_peer)
+
+    def _receive_feedback(self, event: KeyframeRequested | BandwidthEstimated) -> None:
+        for room in self._rooms.values():
+            if isinstance(event, KeyframeRequested):
+                taken = room.keyframe_requested(event.down_track)
+            else:
+                taken = room.bandwidth_estimated(event.peer, event.bitrate_bps)
+            if taken:
+                return
