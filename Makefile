@@ -31,6 +31,9 @@ chromium:
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy chromium; } || \
 	  { echo "make test needs Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path" >&2; exit 1; }
 
+run: setup demo/node_modules/.package-lock.json ## run everything on this machine, with the demo; Ctrl-C stops it
+	@exec $(BIN)/roomwire run
+
 test-tools: setup tests/sdk/node_modules/.package-lock.json chromium
 
 test: test-tools ## every test, through the running stack and in real Chromium too (minutes)
