@@ -170,6 +170,10 @@ class WebRtcClient:
         request.add_message_integrity((password or self.remote_pwd).encode())
         return bytes(request)
 
+    def forget_received(self) -> None:
+        """Start SRTP reception anew, so that a packet that is sent again is not taken for a replay."""
+        self._dtls._setup_srtp()
+
     def send_raw(self, data: bytes) -> None:
         self._send(data)
 
