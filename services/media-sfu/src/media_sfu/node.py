@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 import structlog
-from contract.errors import ERRORS, Refused
+from contract.errors import Refused
 from contract.media import (
     ApplyCandidates,
     ApplyDescription,
@@ -31,7 +31,6 @@ log = structlog.get_logger()
 
 ANY_EPOCH = 2**62
 """For a participant that its room's owner has ended: no lease of the session is newer."""
-MEDIA_FAILED = 53405
 SERVER_CANNOT_APPLY = 53403
 AT_CAPACITY = 53305
 
@@ -81,16 +80,12 @@ class Node:
         try:
             return self._dispatch(command)
         except Refused as refused:
-            return self._refuse(command, refused.code, refused.message)
-        except Stale:
-            return self._refuse(command, 53001, "stale", stale=True)
-        except UnknownPeer:
-            return self._refuse(command, MEDIA_FAILED, "unknown peer", unknown_peer=True)
+            return self._refuse(command, refused)
         except (
             Exception
         ):  # our own mistake with one client's SDP shall cost that client its peer, not the asker five seconds
             log.exception("command failed", command=command.type, participant_sid=command.participant_sid)
-            return self._refuse(command, SERVER_CANNOT_APPLY, ERRORS[SERVER_CANNOT_APPLY].message)
+            return self._refuse(command, Refused(SERVER_CANNOT_APPLY))
 
     def end_participants(self, participant_sids: Iterable[str]) -> None:
         """Close the peers of participants that are over."""
@@ -166,12 +161,15 @@ class Node:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _refuse(
-        self, command: Command, code: int, message: str, *, stale: bool = False, unknown_peer: bool = False
-    ) -> MediaRefused:
-        self.refused[code] += 1
-        log.info("command refused", command=command.type, participant_sid=command.participant_sid, code=code)
-        return MediaRefused(code=code, message=message, stale=stale, unknown_peer=unknown_peer)
+    def _refuse(self, command: Command, refused: Refused, *, stale: bool = False) -> MediaRefused:
+        self.refused[refused.code] += 1
+        log.info("command refused", command=command.type, participant_sid=command.participant_sid, code=refused.code)
+        return MediaRefused(
+            code=refused.code,
+            message=refused.message,
+            stale=stale,
+            unknown_peer=isinstance(refused, UnknownPeer),
+        )
 
     def _receive_feedback(self, event: KeyframeRequested | BandwidthEstimated) -> None:
         for room in self._rooms.values():
