@@ -1,0 +1,53 @@
+"""What the sockets of one gateway share: who to ask, whom to follow, and how many there may be."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from service_kit.bus import Bus
+
+from signaling_gateway.core.link import LinkLimits
+from signaling_gateway.core.session import ICE_SERVERS_TTL_S, SessionSettings
+from signaling_gateway.core.turn import ice_servers
+from signaling_gateway.metrics import SOCKETS
+from signaling_gateway.room_feed import RoomFeeds
+from signaling_gateway.settings import Settings
+from signaling_gateway.tokens import TokenVerifier
+
+
+@dataclass(slots=True)
+class Gateway:
+    """`gateway_id` is fresh in each process, so that the owner of rooms notices a restart as the death of the former one."""
+
+    gateway_id: str
+    settings: Settings
+    bus: Bus
+    tokens: TokenVerifier
+    feeds: RoomFeeds
+    limits: LinkLimits = field(default_factory=LinkLimits)
+    sockets: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.sockets > self.settings.gateway_max_sockets
+
+    @property
+    def session_settings(self) -> SessionSettings:
+        return SessionSettings(gateway_id=self.gateway_id, region=self.settings.region, ice_servers=self._ice_servers)
+
+    def _ice_servers(self, identity: str) -> list[dict[str, Any]]:
+        expires_at_s = int(time.time()) + ICE_SERVERS_TTL_S
+        return ice_servers(self.settings.turn_url_list, self.settings.turn_secret, identity, expires_at_s)
+
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[None]:
+        """Count a socket for as long as the body runs."""
+        self.sockets += 1
+        SOCKETS.inc()
+        try:
+            yield
+        finally:
+            self.sockets -= 1
+            SOCKETS.dec()

@@ -1,0 +1,69 @@
+"""Verified access tokens. The issuer verifies; this remembers its verdicts until a key changes. No token is kept, only its digest."""
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from contract.errors import ERRORS
+from contract.keys import (
+    CredentialsVerified,
+    KeysChanged,
+    NotVerified,
+    TokenVerified,
+    VerifyToken,
+    verify_reply,
+)
+from contract.subjects import KEYS_CHANGED, KEYS_VERIFY
+from pydantic import TypeAdapter
+from service_kit.bus import Bus
+
+VERIFY_TIMEOUT_S = 3.0
+MAX_REMEMBERED = 10_000
+
+TOKEN_EXPIRED = 20104
+TOKEN_NOT_YET_VALID = 20105
+
+_keys_changed = TypeAdapter(KeysChanged)
+
+
+class TokenVerifier:
+    """Asks the issuer over the bus. `epoch_s` is the time of day in epoch seconds."""
+
+    def __init__(self, bus: Bus, epoch_s: Callable[[], float] = time.time) -> None:
+        self._bus = bus
+        self._epoch_s = epoch_s
+        self._verified: OrderedDict[bytes, TokenVerified] = OrderedDict()
+
+    async def start(self) -> None:
+        await self._bus.listen(KEYS_CHANGED, _keys_changed, self._forget_key)
+        self._bus.on_reconnect(self._forget_all)
+
+    async def verify(self, request: VerifyToken) -> TokenVerified | CredentialsVerified | NotVerified:
+        """Verify a token, its times at each use. Raises `BusUnavailable` when the issuer does not answer."""
+        digest = hashlib.sha256(request.token.encode()).digest()
+        if (known := self._verified.get(digest)) is not None:
+            return known if request.resuming else self._check_times(known)
+        reply = await self._bus.request(KEYS_VERIFY, request, verify_reply, VERIFY_TIMEOUT_S)
+        # A verdict for a resuming client is milder (its key may be gone): it must not admit anybody else.
+        if isinstance(reply, TokenVerified) and not request.resuming:
+            self._verified[digest] = reply
+            if len(self._verified) > MAX_REMEMBERED:
+                self._verified.popitem(last=False)
+        return reply
+
+    def _check_times(self, token: TokenVerified) -> TokenVerified | NotVerified:
+        now = self._epoch_s()
+        if now >= token.expires_at_s:
+            return NotVerified(code=TOKEN_EXPIRED, message=ERRORS[TOKEN_EXPIRED].message)
+        if token.not_before_s is not None and now < token.not_before_s:
+            return NotVerified(code=TOKEN_NOT_YET_VALID, message=ERRORS[TOKEN_NOT_YET_VALID].message)
+        return token
+
+    async def _forget_key(self, changed: KeysChanged) -> None:
+        for digest in [digest for digest, token in self._verified.items() if token.key_sid == changed.key_sid]:
+            del self._verified[digest]
+
+    async def _forget_all(self) -> None:
+        """A change of keys may have been missed."""
+        self._verified.clear()
