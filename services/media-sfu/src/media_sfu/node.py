@@ -81,9 +81,10 @@ class Node:
             return self._dispatch(command)
         except Refused as refused:
             return self._refuse(command, refused)
-        except (
-            Exception
-        ):  # our own mistake with one client's SDP shall cost that client its peer, not the asker five seconds
+        except Stale:
+            return self._refuse(command, Refused(53001, "stale"), stale=True)
+        except Exception:
+            # Our own mistake with one client's SDP shall cost that client its peer, not the asker five seconds.
             log.exception("command failed", command=command.type, participant_sid=command.participant_sid)
             return self._refuse(command, Refused(SERVER_CANNOT_APPLY))
 
