@@ -21,7 +21,7 @@ from contract.media import (
     SetDesired,
 )
 
-from media_sfu.core.room import IdMakers, UnknownPeer
+from media_sfu.core.room import IdMakers, Stale, UnknownPeer
 from media_sfu.data_channels import Clock
 from media_sfu.forwarder import Address, BandwidthEstimated, Forwarder, KeyframeRequested
 from media_sfu.hosted_room import HostedRoom, Outcome
