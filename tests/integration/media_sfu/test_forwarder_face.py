@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from aiortc import rtp
+from media_sfu.engine import PacketForwarder
 from media_sfu.forwarder import (
     BandwidthEstimated,
     DownTrackParameters,
@@ -20,7 +21,7 @@ from media_sfu.python_forwarder import PythonForwarder
 from tests.kit.sfu_port import PortKit, PortPeer
 from tests.kit.webrtc_client import rtp_packet, until
 
-FORWARDERS = {"python": PythonForwarder}
+FORWARDERS = {"python": PythonForwarder, "engine": PacketForwarder.bind}
 
 LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"

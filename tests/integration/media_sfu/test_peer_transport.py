@@ -7,8 +7,8 @@ from dataclasses import astuple
 
 import pytest
 from media_sfu.core.actions import ChannelParameters, IceCredentials
+from media_sfu.engine import PacketForwarder
 from media_sfu.peer_transport import TransportConnected, TransportLost
-from media_sfu.python_forwarder import PythonForwarder
 
 from tests.kit.sfu_port import PortKit
 from tests.kit.webrtc_client import until
@@ -16,7 +16,7 @@ from tests.kit.webrtc_client import until
 
 @pytest.fixture
 async def kit() -> AsyncIterator[PortKit]:
-    kit = PortKit(PythonForwarder)
+    kit = PortKit(PacketForwarder.bind)
     yield kit
     await kit.close()
 

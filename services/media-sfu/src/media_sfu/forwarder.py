@@ -96,7 +96,7 @@ class UpTrackStatistics:
     """
     Since the track was added. One `packets`, `octets` and `last_arrival_s` entry a layer (monotonic seconds; 0.0 for a layer never heard).
     `audio_level_db` is the loudest level since the last call, 0 (loudest) to -127 (RFC 6464), or None without the extension.
-    `fraction_lost` 0 to 1 over the last report interval; `jitter_s` seconds.
+    `fraction_lost` 0 to 1 over the last report interval; `jitter_s` seconds. `recovered` packets came by retransmission.
     """
 
     packets: tuple[int, ...]
@@ -106,11 +106,18 @@ class UpTrackStatistics:
     fraction_lost: float
     jitter_s: float
     audio_level_db: int | None
+    nacks: int = 0
+    recovered: int = 0
+    keyframe_requests: int = 0
+    keyframes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DownTrackStatistics:
-    """Since the track was added. `fraction_lost` (0 to 1), `jitter_s`, `round_trip_s` as the subscriber last reported them; `layer` as now forwarded."""
+    """
+    Since the track was added. `fraction_lost` (0 to 1), `jitter_s`, `round_trip_s` as the subscriber last reported them; `layer` and `temporal_layer` as
+    now forwarded. `filtered` packets were left out on purpose (temporal layers, padding).
+    """
 
     packets: int
     octets: int
@@ -120,6 +127,8 @@ class DownTrackStatistics:
     jitter_s: float
     round_trip_s: float | None
     layer: int | None
+    temporal_layer: int | None = None
+    filtered: int = 0
 
 
 class Forwarder(Protocol):

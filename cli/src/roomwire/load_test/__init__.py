@@ -1,1 +1,0 @@
-"""`roomwire load-test`: load any deployment with real clients and say how it held."""

@@ -1,0 +1,400 @@
+"""
+The typed face of the compiled engine: handles in, dataclasses out. It owns the socket, the media thread and the SRTP sessions' lives; what happens to a
+packet is in engine.c. The only importer of the compiled module.
+"""
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from media_sfu.engine._engine import ffi, lib
+from media_sfu.engine.addresses import is_wildcard, pack_ip, unpack_address
+from media_sfu.engine.srtp import SessionPair, function_addresses, make_sessions
+from media_sfu.forwarder import (
+    Address,
+    BandwidthEstimated,
+    DatagramReceived,
+    DownTrackHandle,
+    DownTrackParameters,
+    DownTrackStatistics,
+    ForwarderEvent,
+    KeyframeRequested,
+    PeerHandle,
+    SrtpKeys,
+    StaleHandle,
+    UpTrackHandle,
+    UpTrackParameters,
+    UpTrackStatistics,
+)
+
+SOCKET_BUFFER = 8 * 1024 * 1024
+"""Octets: about 50 ms of a gigabit. The kernel gives what `net.core.rmem_max` and `wmem_max` allow."""
+SLOW_PROTECT_NS = 3000
+"""A packet should take 700 (GCM) to 1,400 ns (AES-CM with SHA-1); beyond this libsrtp runs without the CPU's AES."""
+SELF_TEST_PACKETS = 1000
+EVENTS_AT_ONCE = 256
+
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+CODECS = {"red": lib.RW_CODEC_RED, "vp8": lib.RW_CODEC_VP8, "h264": lib.RW_CODEC_H264}
+NO_TYPE = 255
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwarderPolicy:
+    """The numbers that the engine works by."""
+
+    keyframe_interval_s: float = 0.3
+    keyframe_retry_s: float = 0.5
+    keyframe_tries: int = 6
+    nack_delay_s: float = 0.01
+    nack_lifetime_s: float = 1.0
+    nack_tries: int = 10
+    resend_interval_s: float = 0.02
+    report_interval_s: float = 1.0
+    silence_s: float = 1.0
+    unbound_per_second: int = 1000
+
+
+class EngineFull(RuntimeError):
+    """No memory, or a million things of one kind."""
+
+
+class PacketForwarder:
+    """
+    See `Forwarder`. `PacketForwarder.bind(host, port)` is the product's: a socket and a media thread. `PacketForwarder.without_socket()` works on
+    batches from memory, for tests.
+    """
+
+    def __init__(self, policy: ForwarderPolicy, crypto: Any) -> None:
+        """`crypto` is an `rw_crypto *` or NULL. Use `bind` or `without_socket`."""
+        c_policy = ffi.new(
+            "rw_policy *",
+            {
+                "keyframe_interval": _microseconds(policy.keyframe_interval_s),
+                "keyframe_retry": _microseconds(policy.keyframe_retry_s),
+                "keyframe_tries": policy.keyframe_tries,
+                "nack_delay": _microseconds(policy.nack_delay_s),
+                "nack_lifetime": _microseconds(policy.nack_lifetime_s),
+                "nack_tries": policy.nack_tries,
+                "resend_interval": _microseconds(policy.resend_interval_s),
+                "report_interval": _microseconds(policy.report_interval_s),
+                "silence": _microseconds(policy.silence_s),
+                "unbound_per_second": policy.unbound_per_second,
+            },
+        )
+        self._engine = lib.rw_create(c_policy, crypto)
+        if not self._engine:
+            raise EngineFull("no memory for the packet engine")
+        self._crypto = crypto
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._sessions: dict[PeerHandle, SessionPair] = {}
+        self._up_tracks: dict[UpTrackHandle, tuple[PeerHandle, UpTrackParameters]] = {}
+        self._event = ffi.new("rw_event *")
+
+    @classmethod
+    def bind(
+        cls, host: str, port: int, *, policy: ForwarderPolicy | None = None, gso: bool = True
+    ) -> "PacketForwarder":
+        """
+        Open the UDP port (0 takes a free one) and start the media thread. A wildcard host answers each peer from the address that it used.
+        `gso` False sends every packet by itself. Raises OSError when the port cannot be had.
+        """
+        self = cls(policy or ForwarderPolicy(), _libsrtp())
+        try:
+            self._open(host, port, gso)
+        except OSError:
+            lib.rw_destroy(self._engine)
+            raise
+        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+        self._thread.start()
+        return self
+
+    @classmethod
+    def without_socket(cls, *, policy: ForwarderPolicy | None = None, plain: bool = True) -> "PacketForwarder":
+        """An engine that works only when `work` is called. `plain` packets are not encrypted, and peers need no keys."""
+        return cls(policy or ForwarderPolicy(), ffi.NULL if plain else _libsrtp())
+
+    @property
+    def port(self) -> int:
+        return int(self._open_socket().getsockname()[1])
+
+    # -- events
+
+    def fileno(self) -> int:
+        return int(lib.rw_event_fd(self._engine))
+
+    def events_received(self) -> list[ForwarderEvent]:
+        """At most `EVENTS_AT_ONCE`: the descriptor stays readable while there are more."""
+        events: list[ForwarderEvent] = []
+        event = self._event
+        while len(events) < EVENTS_AT_ONCE and lib.rw_take_event(self._engine, event):
+            if event.type == lib.RW_EVENT_DATAGRAM:
+                data = ffi.buffer(event.data, event.length)[:]
+                remote = _text_address(event.remote)
+                events.append(DatagramReceived(data, remote, PeerHandle(event.handle) if event.handle else None))
+            elif event.type == lib.RW_EVENT_KEYFRAME:
+                events.append(KeyframeRequested(DownTrackHandle(event.handle)))
+            else:
+                events.append(BandwidthEstimated(PeerHandle(event.handle), event.value))
+        return events
+
+    def send_datagram(self, data: bytes, remote: Address) -> None:
+        lib.rw_send_datagram(self._engine, data, len(data), _c_address(remote))
+
+    # -- peers
+
+    def add_peer(self) -> PeerHandle:
+        return PeerHandle(_handle(lib.rw_add_peer(self._engine, secrets.randbits(32) | 1)))
+
+    def remove_peer(self, peer: PeerHandle) -> None:
+        _check(lib.rw_remove_peer(self._engine, peer))
+        self._sessions.pop(peer, None)
+        self._up_tracks = {handle: track for handle, track in self._up_tracks.items() if track[0] != peer}
+
+    def bind_address(self, peer: PeerHandle, remote: Address) -> None:
+        _check(lib.rw_bind_address(self._engine, peer, _c_address(remote)))
+
+    def unbind_address(self, remote: Address) -> None:
+        lib.rw_unbind_address(self._engine, _c_address(remote))
+
+    def set_send_address(self, peer: PeerHandle, remote: Address | None) -> None:
+        _check(lib.rw_set_send_address(self._engine, peer, _c_address(remote) if remote else ffi.NULL))
+
+    def set_srtp_keys(self, peer: PeerHandle, keys: SrtpKeys) -> None:
+        sessions = make_sessions(keys)
+        receive, send = sessions.addresses()
+        _check(lib.rw_set_sessions(self._engine, peer, ffi.cast("void *", receive), ffi.cast("void *", send)))
+        self._sessions[peer] = sessions  # the ones before are freed only now, when C no longer knows them
+
+    def set_receive_bitrate(self, peer: PeerHandle, bitrate_bps: int) -> None:
+        _check(lib.rw_set_receive_bitrate(self._engine, peer, bitrate_bps))
+
+    # -- up tracks
+
+    def add_up_track(self, peer: PeerHandle, parameters: UpTrackParameters) -> UpTrackHandle:
+        """Raises ValueError when the peer has another track with one of the SSRCs, or for more layers than the engine knows."""
+        if not 1 <= len(parameters.ssrcs) <= lib.RW_LAYERS:
+            raise ValueError(f"an up track has 1 to {lib.RW_LAYERS} SSRCs")
+        c = ffi.new("rw_up_parameters *")
+        c.clock_rate = parameters.clock_rate
+        c.video = parameters.kind == "video"
+        c.layers = len(parameters.ssrcs)
+        for index, ssrc in enumerate(parameters.ssrcs):
+            c.ssrcs[index] = ssrc
+        for index, ssrc in enumerate(parameters.rtx_ssrcs[: len(parameters.ssrcs)]):
+            c.rtx_ssrcs[index] = ssrc
+        for payload_type, codec in parameters.payload_types.items():
+            c.codecs[payload_type] = CODECS.get(codec.lower(), lib.RW_CODEC_OTHER)
+        ffi.memmove(c.repairs, bytes([NO_TYPE] * 128), 128)
+        for payload_type, repaired in parameters.rtx_payload_types.items():
+            c.repairs[payload_type] = repaired
+        c.audio_level_id = parameters.extensions.get(AUDIO_LEVEL, 0)
+        c.send_time_id = parameters.extensions.get(SEND_TIME, 0)
+        c.transport_sequence_id = parameters.extensions.get(TRANSPORT_SEQUENCE, 0)
+        handle = UpTrackHandle(_handle(lib.rw_add_up_track(self._engine, peer, c)))
+        self._up_tracks[handle] = peer, parameters
+        return handle
+
+    def remove_up_track(self, up_track: UpTrackHandle) -> None:
+        _check(lib.rw_remove_up_track(self._engine, up_track))
+        self._up_tracks.pop(up_track, None)
+
+    def request_keyframe(self, up_track: UpTrackHandle, layer: int | None = None) -> None:
+        _check(lib.rw_request_keyframe(self._engine, up_track, -1 if layer is None else layer))
+
+    # -- down tracks
+
+    def add_down_track(
+        self, peer: PeerHandle, up_track: UpTrackHandle, parameters: DownTrackParameters
+    ) -> DownTrackHandle:
+        """Raises ValueError when the peer has another down track with this SSRC."""
+        if up_track not in self._up_tracks:
+            raise StaleHandle(up_track)
+        source = self._up_tracks[up_track][1]
+        c = ffi.new("rw_down_parameters *")
+        c.ssrc = parameters.ssrc
+        c.rtx_ssrc = parameters.rtx_ssrc or 0
+        ffi.memmove(c.payload_types, bytes([NO_TYPE] * 128), 128)
+        ffi.memmove(c.rtx_payload_types, bytes([NO_TYPE] * 128), 128)
+        for payload_type, codec in source.payload_types.items():
+            c.payload_types[payload_type] = _by_codec(parameters.payload_types, codec)
+            c.rtx_payload_types[payload_type] = _by_codec(parameters.rtx_payload_types, codec)
+        for uri, extension_id in source.extensions.items():
+            c.extensions[extension_id] = parameters.extensions.get(uri, 0)
+        cname = parameters.cname.encode()[: lib.RW_CNAME_SIZE]
+        ffi.memmove(c.cname, cname, len(cname))
+        c.cname_length = len(cname)
+        return DownTrackHandle(_handle(lib.rw_add_down_track(self._engine, peer, up_track, c)))
+
+    def remove_down_track(self, down_track: DownTrackHandle) -> None:
+        _check(lib.rw_remove_down_track(self._engine, down_track))
+
+    def pause_down_track(self, down_track: DownTrackHandle) -> None:
+        _check(lib.rw_pause_down_track(self._engine, down_track))
+
+    def resume_down_track(self, down_track: DownTrackHandle) -> None:
+        _check(lib.rw_resume_down_track(self._engine, down_track))
+
+    def set_target_layer(self, down_track: DownTrackHandle, spatial: int, temporal: int) -> None:
+        _check(lib.rw_set_target_layer(self._engine, down_track, spatial, temporal))
+
+    # -- what happened
+
+    def up_track_statistics(self, up_track: UpTrackHandle) -> UpTrackStatistics:
+        c = ffi.new("rw_up_statistics *")
+        _check(lib.rw_read_up_statistics(self._engine, up_track, c))
+        return UpTrackStatistics(
+            packets=tuple(c.packets[0 : c.layers]),
+            octets=tuple(c.octets[0 : c.layers]),
+            last_arrival_s=tuple(arrival / 1e6 for arrival in c.last_arrival[0 : c.layers]),
+            lost=c.lost,
+            fraction_lost=c.fraction_lost / 256,
+            jitter_s=c.jitter / c.clock_rate,
+            audio_level_db=None if c.audio_level > 0 else c.audio_level,
+            nacks=c.nacks,
+            recovered=c.recovered,
+            keyframe_requests=c.keyframe_requests,
+            keyframes=c.keyframes,
+        )
+
+    def down_track_statistics(self, down_track: DownTrackHandle) -> DownTrackStatistics:
+        c = ffi.new("rw_down_statistics *")
+        _check(lib.rw_read_down_statistics(self._engine, down_track, c))
+        return DownTrackStatistics(
+            packets=c.packets,
+            octets=c.octets,
+            nacks=c.nacks,
+            retransmitted=c.retransmitted,
+            fraction_lost=c.fraction_lost / 256,
+            jitter_s=c.jitter / c.clock_rate,
+            round_trip_s=None if c.round_trip < 0 else c.round_trip / 1e6,
+            layer=None if c.layer < 0 else c.layer,
+            temporal_layer=None if c.layer < 0 else c.temporal,
+            filtered=c.filtered,
+        )
+
+    def counters(self) -> Mapping[str, int]:
+        c = ffi.new("rw_counters *")
+        lib.rw_read_counters(self._engine, c)
+        return {name: getattr(c, name) for name, _ in ffi.typeof("rw_counters").fields or ()}
+
+    # -- life
+
+    def work(self, batch: Iterable[tuple[Address, bytes]], now_s: float) -> list[tuple[Address, bytes]]:
+        """
+        Without socket: take these datagrams as one batch that arrived at `now_s` (monotonic seconds) and say what is sent, in order for each receiver.
+        Raises ValueError for more than 64 datagrams.
+        """
+        for remote, data in batch:
+            if lib.rw_put(self._engine, data, len(data), _c_address(remote), ffi.NULL):
+                raise ValueError("a batch has at most 64 datagrams")
+        lib.rw_step(self._engine, _microseconds(now_s))
+        output = ffi.new("rw_output *")
+        sent: list[tuple[Address, bytes]] = []
+        while lib.rw_output_at(self._engine, len(sent), output):
+            sent.append((_text_address(output.remote), ffi.buffer(output.data, output.length)[:]))
+        return sent
+
+    def close(self) -> None:
+        """Stop the thread, close the socket. The forwarder is of no use afterwards: call nothing more."""
+        if self._thread:
+            lib.rw_stop(self._engine)
+            self._thread.join()
+        if self._socket:
+            self._socket.close()
+        lib.rw_destroy(self._engine)
+        self._sessions.clear()
+
+    def _open(self, host: str, port: int, gso: bool) -> None:
+        is_ipv6 = ":" in host
+        sock = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if is_ipv6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+            sock.bind((host, port))
+            if failed := lib.rw_open(self._engine, sock.fileno(), is_ipv6, is_wildcard(host), gso):
+                raise OSError(failed, "the socket refuses packet information")
+        except OSError:
+            sock.close()
+            raise
+        self._socket = sock
+
+    def _open_socket(self) -> socket.socket:
+        if not self._socket:
+            raise RuntimeError("this engine has no socket")
+        return self._socket
+
+    def _run(self) -> None:
+        if failed := lib.rw_run(self._engine):
+            log.error("media_thread_stopped", errno=failed)
+
+
+def time_protect(keys: SrtpKeys, packets: int = SELF_TEST_PACKETS) -> int:
+    """Mean nanoseconds to encrypt a 1,100-byte packet on this machine. Raises RuntimeError when libsrtp refuses."""
+    sessions = make_sessions(keys)
+    nanoseconds = int(lib.rw_time_protect(_libsrtp(), ffi.cast("void *", sessions.addresses()[1]), packets))
+    if nanoseconds < 0:
+        raise RuntimeError("libsrtp refuses to encrypt")
+    return nanoseconds
+
+
+def log_self_test() -> None:
+    """Say at start-up what encryption costs here; warn when it would be the bottleneck."""
+    gcm, counter_mode = secrets.token_bytes(28), secrets.token_bytes(30)
+    for keys in (
+        SrtpKeys("SRTP_AEAD_AES_128_GCM", gcm, gcm),
+        SrtpKeys("SRTP_AES128_CM_SHA1_80", counter_mode, counter_mode),
+    ):
+        nanoseconds = time_protect(keys)
+        tell = log.warning if nanoseconds > SLOW_PROTECT_NS else log.info
+        tell("srtp_self_test", profile=keys.profile, protect_ns=nanoseconds)
+
+
+def _libsrtp() -> Any:
+    crypto = ffi.new("rw_crypto *")
+    for name, address in function_addresses().items():
+        setattr(crypto, name, ffi.cast("rw_remove_stream" if name == "remove_stream" else "rw_transform", address))
+    return crypto
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _c_address(address: Address) -> Any:
+    return ffi.new("rw_address *", {"ip": pack_ip(address[0]), "port": address[1]})
+
+
+def _text_address(address: Any) -> Address:
+    return unpack_address(ffi.buffer(address.ip)[:], address.port)
+
+
+def _by_codec(payload_types: Mapping[str, int], codec: str) -> int:
+    return next((number for name, number in payload_types.items() if name.lower() == codec.lower()), NO_TYPE)
+
+
+def _handle(result: int) -> int:
+    _check(min(result, 0))
+    return result
+
+
+def _check(result: int) -> None:
+    if result == lib.RW_STALE:
+        raise StaleHandle
+    if result == lib.RW_IN_USE:
+        raise ValueError("the SSRC is in use")
+    if result:
+        raise EngineFull

@@ -1,0 +1,270 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+from media_sfu.engine.forwarder import AUDIO_LEVEL
+from media_sfu.forwarder import StaleHandle, UpTrackParameters
+
+from tests.kit.packets import nack, one_byte_extensions, rtp, two_byte_extensions, vp8
+from tests.unit.media_sfu.engine.conftest import CAMERA, MICROPHONE, PUBLISHER, SUBSCRIBER, VIEW, join
+
+
+def test_a_packet_gets_the_subscribers_ssrc_and_payload_type(camera):
+    [packet] = camera.publish(rtp(7, 3000, vp8(key=True), marker=True))
+
+    assert (packet.ssrc, packet.payload_type, packet.time, packet.marker) == (0xAAAA, 120, 3000, True)
+    assert packet.payload == vp8(key=True)
+
+
+def test_video_starts_with_a_key_frame(camera):
+    assert camera.publish(rtp(1, 0, vp8()), rtp(2, 3000, vp8())) == []
+    assert [p.time for p in camera.publish(rtp(3, 6000, vp8(key=True)), rtp(4, 9000, vp8()))] == [6000, 9000]
+
+
+def test_h264_starts_with_a_parameter_set_alone_or_aggregated(make_room):
+    room = make_room()
+    assert room.publish(rtp(1, 0, b"\x61slice", payload_type=102)) == []
+    assert len(room.publish(rtp(2, 0, b"\x78\x00\x02\x67\x42\x00\x02\x68\xce", payload_type=102))) == 1
+
+
+def test_audio_starts_at_once(microphone):
+    [packet] = microphone.publish(rtp(1, 0, b"opus", ssrc=0x4441, payload_type=111))
+
+    assert (packet.payload_type, packet.payload) == (109, b"opus")
+
+
+def test_a_codec_that_the_subscriber_lacks_is_dropped(make_room):
+    room = make_room(down=replace(VIEW, payload_types={"H264": 126}))
+
+    assert room.publish(rtp(1, 0, vp8(key=True))) == []
+
+
+def test_redundant_audio_names_the_subscribers_types_in_its_blocks(microphone):
+    blocks = (
+        b"\xef\x00\x00\x04" + b"\x6f" + b"oldernew"
+    )  # type 111 with more to follow, then type 111 for the last block
+
+    [packet] = microphone.publish(rtp(1, 0, blocks, ssrc=0x4441, payload_type=63))
+
+    assert packet.payload_type == 110
+    assert packet.payload == b"\xed\x00\x00\x04" + b"\x6d" + b"oldernew"
+
+
+def test_extensions_get_the_subscribers_ids_and_the_rest_is_blanked(camera):
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({4: b"0", 3: b"\x01", 9: b"??"})))
+
+    assert packet.extensions == {7: b"\x01"}
+
+
+def test_two_byte_extensions_are_mapped_as_well(camera):
+    extensions = two_byte_extensions({4: b"middle", 3: b"\x02", 200: b""})
+
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions))
+
+    assert packet.extensions == {7: b"\x02"}
+
+
+def test_the_send_time_is_the_time_of_sending(camera):
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"\0\0\0"})), now=2.5)
+
+    assert packet.extensions == {5: bytes([0x0A, 0, 0])}  # 2.5 s in 6.18 fixed point
+
+
+def test_without_rtx_the_send_time_stays_the_publishers_so_that_a_repetition_is_identical(make_room):
+    room = make_room(down=replace(VIEW, rtx_ssrc=None, rtx_payload_types={}))
+    packet = rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"}))
+
+    [first] = room.publish(packet, now=10.0)
+    [again] = room.feedback(nack(0xAAAA, first.seq), now=10.5)
+
+    assert again == first
+    assert first.extensions == {5: b"abc"}
+
+
+def test_contributing_sources_and_padding_are_kept(camera):
+    data = bytearray(rtp(1, 0, vp8(key=True), padding=4))
+    data[0] |= 1
+    data[12:12] = b"\x00\x00\x12\x34"
+
+    [packet] = camera.publish(bytes(data))
+
+    assert packet.padding == 4
+    assert packet.payload == vp8(key=True)
+
+
+def test_sequence_numbers_follow_the_publishers_over_the_wrap(camera):
+    seqs = [65534, 65535, 0, 1]
+
+    packets = camera.publish(*(rtp(seq, 0, vp8(key=True)) for seq in seqs))
+
+    assert [(b.seq - a.seq) & 0xFFFF for a, b in itertools.pairwise(packets)] == [1, 1, 1]
+
+
+def test_a_late_packet_gets_the_number_kept_for_it(camera):
+    first, third = camera.publish(rtp(1, 0, vp8(key=True)), rtp(3, 0, vp8(start=False)))
+    [second] = camera.publish(rtp(2, 0, vp8(start=False)))
+
+    assert [second.seq - first.seq, third.seq - first.seq] == [1, 2]
+
+
+def test_a_duplicate_goes_nowhere(camera):
+    camera.publish(rtp(1, 0, vp8(key=True)), rtp(2, 0, vp8()))
+
+    assert camera.publish(rtp(1, 0, vp8(key=True)), rtp(2, 0, vp8())) == []
+
+
+def test_padding_only_packets_leave_no_gap(camera):
+    packets = camera.publish(rtp(1, 0, vp8(key=True)), rtp(2, 0, b"", padding=200), rtp(3, 3000, vp8()))
+
+    assert [p.seq - packets[0].seq for p in packets] == [0, 1]
+
+
+def test_an_unknown_ssrc_is_dropped(camera):
+    camera.publish(rtp(1, 0, vp8(key=True), ssrc=0x9999))
+
+    assert camera.count("drop_unknown_ssrc") == 1
+
+
+def test_media_from_an_unbound_address_is_dropped(camera):
+    camera.work((("192.0.2.9", 1), rtp(1, 0, vp8(key=True))), now=10)
+
+    assert camera.rtp() == []
+    assert camera.count("drop_unbound") == 1
+
+
+def test_nothing_is_sent_to_a_peer_without_address(camera):
+    camera.engine.set_send_address(camera.subscriber, None)
+
+    assert camera.publish(rtp(1, 0, vp8(key=True))) == []
+
+
+def test_an_address_moves_to_the_peer_that_bound_it_last(camera):
+    camera.engine.bind_address(camera.subscriber, PUBLISHER)
+
+    assert camera.publish(rtp(1, 0, vp8(key=True))) == []
+    with pytest.raises(StaleHandle):
+        camera.engine.set_send_address(camera.publisher, PUBLISHER)
+
+
+def test_an_unbound_address_is_forgotten(camera):
+    camera.engine.unbind_address(SUBSCRIBER)
+
+    assert camera.publish(rtp(1, 0, vp8(key=True))) == []
+    assert camera.count("addresses") == 1
+
+
+def test_every_subscriber_gets_its_own_numbers(camera):
+    late = join(camera.engine, ("192.0.2.3", 7000))
+    camera.publish(rtp(1, 0, vp8(key=True)))
+    camera.engine.add_down_track(late, camera.up, replace(VIEW, ssrc=0xBBBB))
+
+    camera.publish(rtp(2, 3000, vp8(key=True)))
+
+    assert {remote[0]: len(data) for remote, data in camera.sent} == {"192.0.2.2": 21, "192.0.2.3": 21}
+
+
+def test_the_same_ssrc_at_two_peers_is_two_sources(camera):
+    camera.engine.add_up_track(camera.subscriber, CAMERA)
+
+    assert len(camera.publish(rtp(1, 0, vp8(key=True)))) == 1
+    assert camera.feedback(rtp(1, 0, vp8(key=True))) == []
+
+
+def test_a_second_track_with_an_ssrc_in_use_is_refused(camera):
+    with pytest.raises(ValueError, match="in use"):
+        camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(0x1112,), rtx_ssrcs=()))
+    with pytest.raises(ValueError, match="in use"):
+        camera.engine.add_down_track(camera.subscriber, camera.up, VIEW)
+    with pytest.raises(ValueError, match="1 to 4"):
+        camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(1, 2, 3, 4, 5)))
+
+
+def test_removing_an_up_track_removes_its_down_tracks(camera):
+    camera.engine.remove_up_track(camera.up)
+
+    with pytest.raises(StaleHandle):
+        camera.engine.pause_down_track(camera.down)
+    assert camera.count("down_tracks") == 0
+
+
+def test_a_stale_handle_is_refused_when_its_place_is_taken_again(camera):
+    camera.engine.remove_down_track(camera.down)
+    fresh = camera.engine.add_down_track(camera.subscriber, camera.up, VIEW)
+
+    assert fresh != camera.down
+    for call in (camera.engine.pause_down_track, camera.engine.down_track_statistics, camera.engine.remove_down_track):
+        with pytest.raises(StaleHandle):
+            call(camera.down)
+
+
+def test_every_call_refuses_a_removed_peer(camera):
+    camera.engine.remove_peer(camera.publisher)
+
+    for call in (
+        lambda: camera.engine.remove_peer(camera.publisher),
+        lambda: camera.engine.bind_address(camera.publisher, PUBLISHER),
+        lambda: camera.engine.set_send_address(camera.publisher, None),
+        lambda: camera.engine.set_receive_bitrate(camera.publisher, 1),
+        lambda: camera.engine.add_up_track(camera.publisher, CAMERA),
+        lambda: camera.engine.add_down_track(camera.subscriber, camera.up, VIEW),
+        lambda: camera.engine.request_keyframe(camera.up),
+        lambda: camera.engine.up_track_statistics(camera.up),
+        lambda: camera.engine.set_target_layer(camera.down, 0, 0),
+    ):
+        with pytest.raises(StaleHandle):
+            call()
+
+
+def test_up_track_statistics_say_what_came(make_room):
+    room = make_room(replace(MICROPHONE, extensions={AUDIO_LEVEL: 1}))
+    levels = [one_byte_extensions({1: bytes([0x80 | level])}) for level in (40, 25, 60)]
+    room.publish(
+        *(rtp(n, 960 * n, b"opus", ssrc=0x4441, payload_type=111, extensions=x) for n, x in enumerate(levels)), now=3.5
+    )
+
+    statistics = room.engine.up_track_statistics(room.up)
+
+    assert (statistics.packets, statistics.octets, statistics.last_arrival_s) == ((3,), (72,), (3.5,))
+    assert statistics.audio_level_db == -25
+    assert room.engine.up_track_statistics(room.up).audio_level_db is None
+
+
+def test_down_track_statistics_say_what_went(camera):
+    camera.publish(rtp(1, 0, vp8(key=True)), rtp(2, 0, vp8()))
+
+    statistics = camera.engine.down_track_statistics(camera.down)
+
+    assert (statistics.packets, statistics.octets, statistics.layer, statistics.round_trip_s) == (2, 42, 0, None)
+
+
+def test_ten_thousand_peers_and_tracks_leave_nothing_behind(engine):
+    def cycle():
+        one, two = join(engine, PUBLISHER), join(engine, SUBSCRIBER)
+        up = engine.add_up_track(one, CAMERA)
+        engine.add_down_track(two, up, VIEW)
+        engine.add_down_track(one, up, VIEW)
+        engine.remove_peer(one)
+        engine.remove_peer(two)
+
+    for _ in range(100):
+        cycle()
+    before = _resident()
+    for _ in range(10_000):
+        cycle()
+
+    assert _resident() - before < 2_000_000
+    counters = engine.counters()
+    assert [counters[name] for name in ("peers", "up_tracks", "down_tracks", "addresses")] == [0, 0, 0, 0]
+
+
+def test_an_empty_codec_name_map_forwards_nothing(make_room):
+    silent = UpTrackParameters("video", 90000, (0x1111,), (), {}, {}, {})
+    room = make_room(silent)
+
+    assert room.publish(rtp(1, 0, vp8(key=True))) == []
+    assert room.count("drop_codec") == 1
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
