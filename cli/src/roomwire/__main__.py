@@ -7,8 +7,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="roomwire", description="Programmable video that you run yourself.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the whole system on this machine; settings are ROOMWIRE_* variables or .env")
-    parser.parse_args()
+    commands.add_parser("load-test", help="load a deployment with real clients and say how it held", add_help=False)
+    arguments, rest = parser.parse_known_args()
 
+    if arguments.command == "load-test":
+        from roomwire.load_test.command import main as load_test
+
+        raise SystemExit(load_test(rest))
+    if rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
     from roomwire.run import run
 
     run()

@@ -1,1 +1,1 @@
-"""An example application server on the stock helper library, with a page on the stock SDK."""
+"""An example application server on the stock `twilio` package, with a web page on the stock `twilio-video` SDK. Made to be copied from."""

@@ -1,0 +1,1 @@
+"""`roomwire load-test`: load any deployment with real clients and say how it held."""

@@ -1,0 +1,159 @@
+"""What a load test found, as a table for people and as JSON for programs. Pure: it is given everything."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from roomwire.load_test.latency import quantile_s
+from roomwire.load_test.reading import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median, 95th percentile and largest of some times, in milliseconds."""
+
+    median_ms: float
+    p95_ms: float
+    largest_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Publisher to subscriber, both ends on this machine's clock, in milliseconds."""
+
+    measured: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    `joining_*` count from opening the socket: to the server's `connected`, to ICE and DTLS standing with tracks published, to the first media packet.
+    Rates are per second over the measured window; octets are those of the datagrams' payload for what was received.
+    """
+
+    rooms: int
+    publishers: int
+    subscribers: int
+    joined: int
+    failures: tuple[str, ...]
+    seconds: float
+    srtp_profiles: tuple[str, ...]
+    tracks_published: int
+    tracks_expected: int
+    tracks_received: int
+    sent_packets_per_s: float
+    sent_bps: float
+    received_packets_per_s: float
+    received_bps: float
+    received_packets: int
+    lost_packets: int
+    loss_percent: float
+    recovered_packets: int
+    duplicate_packets: int
+    reordered_packets: int
+    nacked_packets: int
+    retransmitted_packets: int
+    plis_received: int
+    keyframes_sent: int
+    undecryptable_packets: int
+    foreign_packets: int
+    unsent_packets: int
+    latency: Latency | None
+    joining_signaled: Spread | None
+    joining_connected: Spread | None
+    joining_media: Spread | None
+    tester_cpu_percent: float
+    tester_late_percent: float
+
+    @property
+    def is_clean(self) -> bool:
+        """Everybody joined and stayed, and every track arrived."""
+        return not self.failures and self.tracks_received == self.tracks_expected and not self.undecryptable_packets
+
+
+def spread(times_s: Sequence[float]) -> Spread | None:
+    """None for no times."""
+    if not times_s:
+        return None
+    ordered = sorted(time * 1000 for time in times_s)
+
+    def at(share: float) -> float:
+        return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+    return Spread(at(0.5), at(0.95), ordered[-1])
+
+
+def latency_of(window: Window) -> Latency | None:
+    values = [quantile_s(window.latency, share) for share in (0.5, 0.9, 0.99, 0.999)]
+    milliseconds = [value * 1000 for value in values if value is not None]
+    return Latency(sum(window.latency), *milliseconds) if len(milliseconds) == len(values) else None
+
+
+def as_json(report: Report) -> dict[str, object]:
+    return asdict(report) | {"clean": report.is_clean}
+
+
+def as_table(report: Report) -> str:
+    r = report
+    rows: list[tuple[str, str]] = [
+        (
+            "participants",
+            f"{r.joined} of {(r.publishers + r.subscribers) * r.rooms} joined, in {_count(r.rooms, 'room')}",
+        ),
+        ("window", f"{r.seconds:.1f} s, {', '.join(r.srtp_profiles) or 'no SRTP'}"),
+        ("tracks", f"{r.tracks_published} published, {r.tracks_received} of {r.tracks_expected} received"),
+        ("sent", f"{r.sent_packets_per_s:,.0f} packets/s, {_bitrate(r.sent_bps)}"),
+        ("received", f"{r.received_packets_per_s:,.0f} packets/s, {_bitrate(r.received_bps)}"),
+        (
+            "loss",
+            f"{r.loss_percent:.3f} % ({r.lost_packets:,} of {r.received_packets + r.lost_packets:,} packets; {r.recovered_packets:,} more came again)",
+        ),
+        ("order", f"{_count(r.reordered_packets, 'packet')} late, {_count(r.duplicate_packets, 'duplicate')}"),
+        (
+            "feedback",
+            f"{_count(r.nacked_packets, 'packet')} asked again, {r.retransmitted_packets:,} sent again, {_count(r.plis_received, 'PLI')}, {_count(r.keyframes_sent, 'key frame')}",
+        ),
+        ("latency", _latency(r.latency)),
+        ("join: signaling", _spread(r.joining_signaled)),
+        ("join: connected", _spread(r.joining_connected)),
+        ("join: first media", _spread(r.joining_media)),
+        ("this tester", f"{r.tester_cpu_percent:.0f} % of a core, {r.tester_late_percent:.1f} % of its ticks late"),
+    ]
+    if r.undecryptable_packets or r.foreign_packets or r.unsent_packets:
+        rows.append(
+            (
+                "broken",
+                f"{r.undecryptable_packets:,} not decryptable, {r.foreign_packets:,} not ours, {r.unsent_packets:,} not sent",
+            )
+        )
+    rows += [("failed", failure) for failure in r.failures[:10]]
+    if len(r.failures) > 10:
+        rows.append(("failed", f"... and {len(r.failures) - 10} more"))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _bitrate(bps: float) -> str:
+    return f"{bps / 1e6:,.1f} Mbit/s" if bps >= 1e6 else f"{bps / 1e3:,.0f} kbit/s"
+
+
+def _latency(latency: Latency | None) -> str:
+    if latency is None:
+        return "not measured"
+    return (
+        f"p50 {latency.p50_ms:.2f}  p90 {latency.p90_ms:.2f}  p99 {latency.p99_ms:.2f}  p99.9 {latency.p999_ms:.2f} ms"
+    )
+
+
+def _spread(times: Spread | None) -> str:
+    return (
+        f"median {times.median_ms:.0f}  p95 {times.p95_ms:.0f}  slowest {times.largest_ms:.0f} ms" if times else "none"
+    )

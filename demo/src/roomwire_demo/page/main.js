@@ -1,0 +1,172 @@
+// Wires the page: lobby, call, panels and keys.
+
+import { join } from "./api.js";
+import { Call } from "./call.js";
+import { Lobby } from "./lobby.js";
+import { canShareScreen } from "./screen.js";
+import { CAMERA, MICROPHONE, SCREEN, showToggle } from "./toggle.js";
+
+const $ = (id) => document.getElementById(id);
+const TOAST_MS = 4000;
+const REASONS = {
+  53118: "The room has ended.",
+  53205: "You joined from somewhere else with the same name.",
+  53216: "Your time in this room is over.",
+};
+
+let call = null;
+let unread = 0;
+const lobby = new Lobby($("lobby"), joinRoom);
+await lobby.start();
+
+async function joinRoom(name, roomName) {
+  lobby.showBusy(true);
+  const tracks = [lobby.audio, lobby.video].filter(Boolean);
+  try {
+    const admission = await join(name, roomName);
+    const room = await window.Twilio.Video.connect(admission.token, {
+      name: roomName,
+      tracks,
+      wsServer: admission.signaling_url,
+      insights: false,
+      dominantSpeaker: true,
+      networkQuality: { local: 1, remote: 1 },
+      preferredVideoCodecs: "auto",
+      bandwidthProfile: { video: { mode: "grid" } },
+    });
+    lobby.takeTracks();
+    enter(room, roomName);
+  } catch (error) {
+    lobby.showProblem(error.code ? `${error.message} (${error.code})` : error.message);
+  } finally {
+    lobby.showBusy(false);
+  }
+}
+
+function enter(room, roomName) {
+  $("lobby").hidden = true;
+  $("call").hidden = false;
+  $("room-name").textContent = roomName;
+  $("messages").replaceChildren();
+  $("screen").hidden = !canShareScreen();
+  document.title = `${roomName} · Roomwire`;
+  history.replaceState(null, "", `?room=${encodeURIComponent(roomName)}`);
+  setUnread(0);
+  call = new Call(room, { tiles: $("tiles"), messages: $("messages"), compose: $("compose"), message: $("message") }, {
+    state: showState,
+    people: showPeople,
+    toast,
+    message: (author, text) => {
+      if ($("chat-panel").hidden) {
+        setUnread(unread + 1);
+        toast(`${author}: ${text}`);
+      }
+    },
+    microphone: (isOn) => showToggle($("mic"), isOn, MICROPHONE),
+    camera: (isOn) => showToggle($("cam"), isOn, CAMERA),
+    screen: (isOn) => showToggle($("screen"), isOn, SCREEN),
+    left: leftRoom,
+  });
+  call.start().catch((error) => toast(error.message));
+  $("mic").focus();
+}
+
+async function leftRoom(error) {
+  call = null;
+  showState("", "connected");
+  openPanel(null);
+  $("call").hidden = true;
+  $("lobby").hidden = false;
+  document.title = "Roomwire";
+  lobby.showProblem(error ? REASONS[error.code] ?? `${error.message} (${error.code})` : null);
+  await lobby.start();
+}
+
+function showState(text, state) {
+  $("state").textContent = state === "connected" ? "Connected" : "Reconnecting";
+  $("state").dataset.state = state;
+  $("banner").hidden = state === "connected";
+  $("banner-text").textContent = text;
+}
+
+function showPeople(people) {
+  $("count").textContent = people.length;
+  $("people-button").setAttribute("aria-label", `People: ${people.length}`);
+  $("people").replaceChildren(...people.map(({ name, isLocal, hasMicrophone, hasCamera }) => {
+    const item = document.createElement("li");
+    const label = document.createElement("span");
+    label.textContent = isLocal ? `${name} (you)` : name;
+    item.append(label, sign(hasMicrophone ? "i-mic" : "i-mic-off", hasMicrophone, "microphone"), sign(hasCamera ? "i-cam" : "i-cam-off", hasCamera, "camera"));
+    return item;
+  }));
+}
+
+function sign(name, isOn, what) {
+  const made = document.createElement("span");
+  made.className = isOn ? "sign" : "sign off";
+  made.setAttribute("role", "img");
+  made.setAttribute("aria-label", `${what} ${isOn ? "on" : "off"}`);
+  made.innerHTML = `<svg><use href="#${name}"/></svg>`;
+  return made;
+}
+
+function toast(text) {
+  const shown = document.createElement("p");
+  shown.textContent = text;
+  $("toasts").append(shown);
+  setTimeout(() => shown.remove(), TOAST_MS);
+}
+
+function setUnread(count) {
+  unread = count;
+  $("unread").hidden = count === 0;
+  $("unread").textContent = count > 9 ? "9+" : count;
+  $("chat").setAttribute("aria-label", count ? `Chat, ${count} unread` : "Chat");
+}
+
+/** Show one panel, or none. */
+function openPanel(id) {
+  for (const [panel, button] of [["chat-panel", "chat"], ["people-panel", "people-button"]]) {
+    $(panel).hidden = panel !== id;
+    $(button).setAttribute("aria-pressed", String(panel === id));
+  }
+  if (id === "chat-panel") {
+    setUnread(0);
+    $("message").focus();
+  }
+}
+
+const togglePanel = (id) => openPanel($(id).hidden ? id : null);
+const ACTIONS = {
+  mic: () => call?.toggleMicrophone(),
+  cam: () => call?.toggleCamera(),
+  screen: () => call?.toggleScreen().catch((error) => toast(error.message)),
+  chat: () => togglePanel("chat-panel"),
+  "people-button": () => togglePanel("people-panel"),
+  leave: () => call?.leave(),
+};
+const KEYS = { m: "mic", v: "cam", s: "screen", c: "chat", p: "people-button" };
+
+for (const [id, action] of Object.entries(ACTIONS)) $(id).addEventListener("click", action);
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => {
+    const opener = button.closest("#chat-panel") ? "chat" : "people-button";
+    openPanel(null);
+    $(opener).focus();
+  });
+}
+$("copy-link").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(location.href);
+  toast("Invite link copied");
+});
+document.addEventListener("keydown", (event) => {
+  if (!call || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") return openPanel(null);
+  if (event.target.closest("input, textarea, select")) return;
+  const id = KEYS[event.key.toLowerCase()];
+  if (id && !$(id).hidden) {
+    event.preventDefault();
+    ACTIONS[id]();
+  }
+});
+window.addEventListener("pagehide", () => call?.leave());

@@ -1,0 +1,90 @@
+// One picture in the grid: a participant's camera, or the screen somebody shares. Shows; decides nothing.
+
+const QUALITY_NAMES = ["lost", "very poor", "poor", "fair", "good", "very good"];
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export function initials(name) {
+  const words = name.trim().split(/\s+/);
+  return [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...word][0] ?? "").join("").toUpperCase();
+}
+
+function hue(name) {
+  return [...name].reduce((sum, character) => (sum * 31 + character.codePointAt(0)) % 360, 7);
+}
+
+/** `label` is shown below the picture, `name` makes the avatar. */
+export class Tile {
+  constructor(name, label, { isScreen = false, isLocal = false } = {}) {
+    this.avatar = element("div", "avatar", initials(name));
+    this.avatar.style.setProperty("--hue", hue(name));
+    this.muted = element("span", "muted", icon("i-mic-off"));
+    this.muted.title = "Microphone off";
+    this.bars = element("span", "bars", ...[1, 2, 3, 4, 5].map((n) => { const bar = element("i", ""); bar.dataset.n = n; return bar; }));
+    this.bars.hidden = true;
+    this.root = element("figure", "tile", this.avatar, element("figcaption", "", this.muted, element("span", "label", label), this.bars));
+    this.root.dataset.name = name;
+    this.root.classList.toggle("screen", isScreen);
+    this.root.classList.toggle("local", isLocal);
+    this.note = element("span", "note");
+    this.root.append(this.note);
+    this.showMuted(!isScreen);
+    this.video = null;
+  }
+
+  attachVideo(track) {
+    this.detachVideo();
+    this.video = track.attach();
+    this.video.playsInline = true;
+    this.root.prepend(this.video);
+    this.showVideo(track.isEnabled);
+  }
+
+  detachVideo() {
+    this.video?.remove();
+    this.video = null;
+    this.showVideo(false);
+  }
+
+  showVideo(isShown) {
+    this.root.classList.toggle("with-video", Boolean(isShown && this.video));
+  }
+
+  showMuted(isMuted) {
+    this.muted.hidden = !isMuted;
+  }
+
+  showSpeaking(isSpeaking) {
+    this.root.classList.toggle("speaking", isSpeaking);
+  }
+
+  showNote(text) {
+    this.note.textContent = text ?? "";
+    this.root.classList.toggle("dimmed", Boolean(text));
+  }
+
+  showQuality(level) {
+    this.bars.hidden = level === null;
+    if (level === null) return;
+    this.bars.dataset.level = level;
+    this.bars.title = `Connection: ${QUALITY_NAMES[level]}`;
+  }
+
+  remove() {
+    this.detachVideo();
+    this.root.remove();
+  }
+}

@@ -1,0 +1,145 @@
+"""
+Runs one scenario against one SFU and measures a steady window.
+
+CPU time is that of the SFU's whole process, from its CPU clock: all threads, ended ones as well, and the kernel's time in its system calls. On loopback
+the kernel's work up to the receiver's queue runs inside the sender's call and is in it, for every SFU alike.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator import Generator, settle
+from roomwire.load_test.latency import quantile_s
+from roomwire.load_test.reading import Window, window_between
+from scenarios import Scenario
+
+GENERATOR_CORE = 1
+SFU_CORE = 0
+WARM_UP_S = 2.0
+RAMP_STEP = 1.25
+RAMP_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured window. `cost_us` is CPU time for each forwarded packet; `is_clean` tells that nothing else disturbed the run."""
+
+    scenario: str
+    sfu: str
+    profile: str
+    uneven: bool
+    cost_us: float
+    in_per_s: float
+    out_per_s: float
+    cpu_percent: float
+    loss_percent: float
+    delivered_percent: float
+    p50_ms: float
+    p99_ms: float
+    memory_mib: float
+    generator_percent: float
+    late_percent: float
+
+    @property
+    def is_clean(self) -> bool:
+        return self.late_percent < 2 and self.passes and self.p99_ms < 50
+
+    @property
+    def passes(self) -> bool:
+        return self.loss_percent <= 0.1 and self.delivered_percent >= 99.5 and self.p99_ms < 250
+
+
+class Run:
+    """An SFU with the scenario's peers connected."""
+
+    def __init__(self, module, scenario: Scenario, profile: str, uneven: bool) -> None:
+        self._module, self._scenario, self._profile, self._uneven = module, scenario, profile, uneven
+        self._generator = Generator(profile, uneven)
+        self._sfu = module.Adapter(core=SFU_CORE)
+
+    def __enter__(self) -> "Run":
+        try:
+            self._pids = self._sfu.start()
+            self._join()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(AttributeError):  # it never started
+            self._sfu.stop()
+        self._generator.close()
+
+    def _join(self) -> None:
+        scenario, generator = self._scenario, self._generator
+        for room in range(scenario.rooms):
+            name = f"bench-{room}"
+            publishers = [generator.publisher(1000 + 100 * room + 10 * number) for number in range(scenario.publishers)]
+            feeds = [self._sfu.publish(name, publisher) for publisher in publishers]
+            generator.wait_up(publishers)
+            sampled = {0, scenario.subscribers // 2, scenario.subscribers - 1} if scenario.publishers == 1 else {0}
+            subscribers = [generator.subscriber(decrypt=number in sampled) for number in range(scenario.subscribers)]
+            for number, subscriber in enumerate(subscribers):
+                self._sfu.subscribe(name, subscriber, scenario.feeds_of(number, feeds))
+            generator.wait_up(subscribers)
+
+    def measure(self, seconds: float, name: str | None = None) -> Row:
+        settle(WARM_UP_S)
+        pids = self._pids or self._sfu.pids()
+        first, cpu_ns, own_s, start = self._generator.reading(), _cpu_ns(pids), time.process_time(), time.monotonic()
+        settle(seconds)
+        last, cpu_ns = self._generator.reading(), _cpu_ns(pids) - cpu_ns
+        own_percent = 100 * (time.process_time() - own_s) / (time.monotonic() - start)
+        window = window_between(first, last)
+        if window.authentication_failures or window.foreign_payloads or not window.received:
+            raise RuntimeError(f"{self._module.NAME}: the packets that arrive are not those that were sent: {window}")
+        return self._row(name or self._scenario.name, window, cpu_ns, own_percent, pids)
+
+    def _row(self, name: str, window: Window, cpu_ns: int, own_percent: float, pids: list[int]) -> Row:
+        return Row(
+            scenario=name,
+            sfu=self._module.NAME,
+            profile=self._profile,
+            uneven=self._uneven,
+            cost_us=cpu_ns / 1000 / window.received,
+            in_per_s=window.sent_packets / window.seconds,
+            out_per_s=window.received / window.seconds,
+            cpu_percent=cpu_ns / 1e7 / window.seconds,
+            loss_percent=100 * window.lost / window.expected,
+            delivered_percent=100 * window.received / (window.sent_packets * self._scenario.fan_out),
+            p50_ms=1000 * (quantile_s(window.latency, 0.5) or 0.0),
+            p99_ms=1000 * (quantile_s(window.latency, 0.99) or 0.0),
+            memory_mib=sum(_memory_mib(pid) for pid in pids),
+            generator_percent=own_percent,
+            late_percent=100 * window.late_ticks / max(1, window.ticks),
+        )
+
+    def ramp(self, seconds: float) -> Iterator[Row]:
+        """Rows with the frame rate raised by a quarter each, until three in a row do not pass."""
+        scale, failures = 1.0, 0
+        while failures < RAMP_FAILURES and scale < 1000:
+            self._generator.engine.set_rate(scale)
+            row = self.measure(seconds, f"{self._scenario.name} x{scale:.2f}")
+            failures = 0 if row.passes else failures + 1
+            yield row
+            scale *= RAMP_STEP
+
+
+def pin_generator() -> None:
+    """Keep this process, and the threads and children it starts, off the SFU's core."""
+    os.sched_setaffinity(0, {GENERATOR_CORE})
+
+
+def _cpu_ns(pids: list[int]) -> int:
+    """The kernel's CPU clock of a process has the id (~pid << 3) | 2: clock_getcpuclockid(3)."""
+    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
+
+
+def _memory_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))

@@ -1,0 +1,75 @@
+import json
+from dataclasses import replace
+
+from roomwire.load_test.report import Latency, Report, Spread, as_json, as_table, spread
+
+REPORT = Report(
+    rooms=1,
+    publishers=1,
+    subscribers=20,
+    joined=21,
+    failures=(),
+    seconds=10.0,
+    srtp_profiles=("SRTP_AEAD_AES_128_GCM",),
+    tracks_published=2,
+    tracks_expected=40,
+    tracks_received=40,
+    sent_packets_per_s=170.0,
+    sent_bps=1_088_000.0,
+    received_packets_per_s=3400.0,
+    received_bps=22_000_000.0,
+    received_packets=33_999,
+    lost_packets=1,
+    loss_percent=100 / 34_000,
+    recovered_packets=3,
+    duplicate_packets=0,
+    reordered_packets=4,
+    nacked_packets=4,
+    retransmitted_packets=0,
+    plis_received=1,
+    keyframes_sent=2,
+    undecryptable_packets=0,
+    foreign_packets=0,
+    unsent_packets=0,
+    latency=Latency(5000, 0.4, 0.9, 1.5, 3.0),
+    joining_signaled=Spread(20.0, 40.0, 41.0),
+    joining_connected=Spread(50.0, 90.0, 95.0),
+    joining_media=None,
+    tester_cpu_percent=12.0,
+    tester_late_percent=0.0,
+)
+
+
+def test_the_table_says_what_was_measured():
+    table = as_table(REPORT)
+
+    assert "participants       21 of 21 joined, in 1 room\n" in table
+    assert "tracks             2 published, 40 of 40 received\n" in table
+    assert "loss               0.003 % (1 of 34,000 packets; 3 more came again)\n" in table
+    assert "p99 1.50" in table
+    assert "failed" not in table
+
+
+def test_failures_are_listed_up_to_ten():
+    table = as_table(replace(REPORT, failures=tuple(f"load-subscriber-{n}: no" for n in range(12))))
+
+    assert table.count("failed") == 11
+    assert table.endswith("... and 2 more")
+
+
+def test_a_missing_track_is_not_clean():
+    assert REPORT.is_clean
+    assert not replace(REPORT, tracks_received=39).is_clean
+
+
+def test_json_has_every_figure():
+    parsed = json.loads(json.dumps(as_json(REPORT)))
+
+    assert parsed["clean"] is True
+    assert parsed["latency"] == {"measured": 5000, "p50_ms": 0.4, "p90_ms": 0.9, "p99_ms": 1.5, "p999_ms": 3.0}
+    assert parsed["joining_media"] is None
+
+
+def test_a_spread_of_twenty_times():
+    assert spread([n / 1000 for n in range(1, 21)]) == Spread(10.0, 19.0, 20.0)
+    assert spread([]) is None
