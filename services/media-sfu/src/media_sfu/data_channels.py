@@ -216,14 +216,14 @@ class DataChannels:
     def close(self) -> None:
         """Forget everything. Nobody is called back."""
         self._closed = True
-        for down in self.down.values():
+        for down in list(self.down.values()):
             down.close()
         self.down.clear()
         self.up.clear()
 
     def handle_timeout(self) -> None:
         """Call once a second."""
-        for down in self.down.values():
+        for down in list(self.down.values()):
             down.handle_timeout()
 
     def _receive_channel(self, channel: RTCDataChannel) -> None:
