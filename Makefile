@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SOURCES := shared services/rooms-api services/token-issuer services/signaling-gateway services/media-sfu cli demo
 PROJECTS := $(addsuffix /pyproject.toml,$(SOURCES))
-NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_test/native* services/media-sfu/src/media_sfu/engine/*.[ch])
+NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_test/native*) \
+  $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-tools chromium check bench format lock clean
