@@ -326,16 +326,30 @@ def test_offers_that_cannot_follow_are_refused_and_change_nothing(old: str, new:
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["publish", "unpublish", "subscribe", "unsubscribe", "data", "restart", "negotiate", "offer", "up", "down"]
+            [
+                "publish",
+                "unpublish",
+                "subscribe",
+                "unsubscribe",
+                "replace",
+                "data",
+                "restart",
+                "negotiate",
+                "offer",
+                "up",
+                "down",
+                "exchange",
+            ]
         ),
         st.sampled_from(["audio", "video"]),
         st.integers(0, 5),
     ),
-    max_size=60,
+    min_size=20,
+    max_size=40,
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_whatever_happens_when_both_ends_settle_on_the_same(steps: list[tuple[str, str, int]]) -> None:
     ours, client = negotiation(), Client()
@@ -371,6 +385,9 @@ def test_whatever_happens_when_both_ends_settle_on_the_same(steps: list[tuple[st
             wanted[f"sub{number}"] = WantedTrack(f"sub{number}", kind, "alice")
         elif step == "unsubscribe" and wanted:
             del wanted[sorted(wanted)[choice % len(wanted)]]
+        elif step == "replace" and wanted:
+            gone = sorted(wanted)[choice % len(wanted)]
+            wanted[f"sub{number}"] = WantedTrack(f"sub{number}", wanted.pop(gone).kind, "bob")
         elif step == "data":
             data = True
         elif step == "restart":
@@ -381,6 +398,10 @@ def test_whatever_happens_when_both_ends_settle_on_the_same(steps: list[tuple[st
             up()
         elif step == "down":
             down()
+        elif step == "exchange":
+            while client.outbox or to_client:
+                up()
+                down()
         ours.set_wanted(wanted.values(), data=data)
         if step == "offer":
             server(ours.offer_to_send(now))
