@@ -37,9 +37,15 @@ def open_database(url: str | None, default_file: Path) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def reading_only(engine: AsyncEngine) -> AsyncEngine:
+    """The same database for queries alone: no transaction, so that readers on SQLite never wait for a writer."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def migrate(engine: AsyncEngine, versions: Path, version_table: str) -> None:
