@@ -1,0 +1,27 @@
+"""`python -m rooms_api` runs the service."""
+
+from service_kit.bus import Bus
+from service_kit.logging import configure_logging
+from service_kit.serving import run, serve
+from service_kit.settings import load
+
+from rooms_api.app import build
+from rooms_api.clock import SystemClock
+from rooms_api.settings import RoomsSettings
+from rooms_api.store.database import Database
+
+
+async def main() -> None:
+    settings = load(RoomsSettings)
+    configure_logging("rooms-api", settings.log_level, settings.log_format)
+    database = await Database.open(settings.database_url, settings.data)
+    bus = await Bus.connect(settings.nats_url, "rooms-api")
+    try:
+        await serve(build(settings, bus, database, SystemClock()), settings.host, settings.rooms_api_port)
+    finally:
+        await bus.close()
+        await database.close()
+
+
+if __name__ == "__main__":
+    run(main())

@@ -1,0 +1,86 @@
+"""Puts the service together: the only place where the parts meet."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+import structlog
+from contract.keys import KeysChanged
+from contract.subjects import KEYS_CHANGED
+from fastapi import FastAPI, Request
+from pydantic import TypeAdapter
+from service_kit.bus import Bus
+from service_kit.health import health_router
+from service_kit.rest import OPEN_PATHS, envelope, rest_app
+from service_kit.serving import background
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.responses import Response
+
+from rooms_api.clock import Clock
+from rooms_api.handlers import Handlers
+from rooms_api.outbox import Outbox
+from rooms_api.rest.auth import Authenticator
+from rooms_api.rest.forward import PREFIX, forward_router
+from rooms_api.rest.participants import participants_router
+from rooms_api.rest.resources import Resources
+from rooms_api.rest.rooms import ad_hoc_settings, rooms_router
+from rooms_api.rest.subscribe_rules import subscribe_rules_router
+from rooms_api.rest.tracks import tracks_router
+from rooms_api.service import Policy, RoomService
+from rooms_api.settings import RoomsSettings
+from rooms_api.store.database import Database
+from rooms_api.store.queries import Queries
+from rooms_api.store.rooms import RoomStore
+from rooms_api.timers import GRACE_S, Timers
+
+log = structlog.get_logger()
+
+FORWARD_TIMEOUT_S = 10.0
+
+
+def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, grace_s: float = GRACE_S) -> FastAPI:
+    """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
+    store = RoomStore(database)
+    outbox = Outbox(bus, store, clock)
+    service = RoomService(store, outbox, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
+    timers = Timers(service, store, bus, clock, grace_s)
+    handlers = Handlers(bus, service, timers)
+    authenticator = Authenticator(bus, clock)
+    issuer = httpx.AsyncClient(base_url=settings.issuer_url, timeout=FORWARD_TIMEOUT_S, trust_env=False)
+    resources = Resources(service, Queries(database), settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
+        bus.on_reconnect(authenticator.forget_everything)
+        await handlers.start()
+        async with issuer, background(outbox.run(), timers.run()):
+            yield
+            await handlers.stop()
+            await keys.stop()
+        await outbox.sweep()
+
+    app = rest_app("Roomwire", authenticator.verify, _is_open, lifespan=lifespan)
+    app.state.public_url = settings.public_url
+    for error in (OperationalError, InterfaceError):
+        app.add_exception_handler(error, _overload)
+    for router in (
+        health_router({"bus": lambda: bus.is_connected, "database": database.is_reachable}),
+        rooms_router(resources),
+        participants_router(resources),
+        tracks_router(resources),
+        subscribe_rules_router(resources),
+        forward_router(issuer),
+    ):
+        app.include_router(router)
+    return app
+
+
+def _is_open(path: str) -> bool:
+    """token-issuer authenticates what is forwarded to it: its rules differ."""
+    return path in OPEN_PATHS or path.startswith(PREFIX)
+
+
+async def _overload(request: Request, error: Exception) -> Response:
+    log.warning("database cannot be reached", path=request.url.path, error=repr(error))
+    return envelope(20503)

@@ -1,0 +1,95 @@
+"""The bus side: commands of gateways, facts and heartbeats of nodes, signs of life of gateways. Parses nothing and decides nothing itself."""
+
+import structlog
+from contract.errors import Refused
+from contract.media import MediaFact, NodeLoad, media_fact
+from contract.model import Message
+from contract.rooms import (
+    Described,
+    DescribeRoom,
+    DetachSession,
+    Done,
+    GatewayAlive,
+    JoinRoom,
+    LeaveRoom,
+    NotDone,
+    ResumeSession,
+    RoomCommand,
+    UpdateParticipant,
+    UpdateSession,
+    room_command,
+)
+from contract.subjects import ALL_GATEWAYS_ALIVE, ALL_MEDIA_FACTS, ALL_MEDIA_LOADS, ROOM_COMMAND, ROOMS_QUEUE
+from pydantic import TypeAdapter
+from service_kit.bus import Bus, Subscription
+from sqlalchemy.exc import SQLAlchemyError
+
+from rooms_api.core.room import StaleLease
+from rooms_api.service import RoomService
+from rooms_api.timers import Timers
+
+log = structlog.get_logger()
+
+
+class Handlers:
+    """Answers and listens from `start` to `stop`."""
+
+    def __init__(self, bus: Bus, service: RoomService, timers: Timers) -> None:
+        self._bus = bus
+        self._service = service
+        self._timers = timers
+        self._subscriptions: list[Subscription] = []
+
+    async def start(self) -> None:
+        bus = self._bus
+        self._subscriptions = [
+            await bus.listen(ALL_MEDIA_LOADS, TypeAdapter(NodeLoad), self._receive_load),
+            await bus.listen(ALL_GATEWAYS_ALIVE, TypeAdapter(GatewayAlive), self._timers.receive_alive),
+            await bus.listen(ALL_MEDIA_FACTS, media_fact, self._receive_fact, queue=ROOMS_QUEUE),
+            await bus.answer(ROOM_COMMAND, room_command, self.answer, queue=ROOMS_QUEUE),
+        ]
+        bus.on_reconnect(self._timers.begin_grace)
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            await subscription.stop()
+
+    async def answer(self, command: RoomCommand) -> Message:
+        """Carry a command out. Whatever goes wrong is an answer too."""
+        try:
+            return await self._dispatch(command)
+        except StaleLease as error:
+            return NotDone(code=error.code, message=error.message, stale=True)
+        except Refused as error:
+            log.info("command refused", command=command.type, code=error.code)
+            return NotDone(code=error.code, message=error.message)
+        except SQLAlchemyError as error:
+            log.warning("command failed", command=command.type, error=repr(error))
+            return NotDone(code=53006, message=Refused(53006).message)
+
+    async def _dispatch(self, command: RoomCommand) -> Message:
+        service = self._service
+        match command:
+            case JoinRoom():
+                return await service.join(command)
+            case ResumeSession():
+                return await service.resume(command)
+            case UpdateParticipant():
+                return Done(revision=await service.update_participant(command))
+            case UpdateSession():
+                return Done(revision=await service.update_session(command))
+            case LeaveRoom():
+                return Done(revision=await service.leave(command))
+            case DetachSession():
+                return Done(revision=await service.detach(command))
+            case DescribeRoom():
+                return Described(snapshot=await service.describe(command))
+
+    async def _receive_load(self, load: NodeLoad) -> None:
+        self._service.receive_load(load)
+
+    async def _receive_fact(self, fact: MediaFact) -> None:
+        try:
+            await self._service.receive_fact(fact)
+        except Refused as error:
+            log.info("fact about an unknown room", fact=fact.type, room_sid=fact.room_sid, code=error.code)

@@ -1,0 +1,39 @@
+"""Hands `/2010-04-01` over to token-issuer, so that one base URL serves every helper library."""
+
+import httpx
+import structlog
+from fastapi import APIRouter, Request
+from service_kit.rest import envelope
+from starlette.responses import Response
+
+log = structlog.get_logger()
+
+PREFIX = "/2010-04-01/"
+PASSED = ("authorization", "content-type", "accept")
+RETURNED = ("content-type", "www-authenticate", "allow", "location")
+
+
+def forward_router(issuer: httpx.AsyncClient) -> APIRouter:
+    """`issuer` has token-issuer's base URL and a timeout."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route(PREFIX + "{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
+    async def forward(request: Request) -> Response:
+        raw: bytes = request.scope["raw_path"]
+        query: bytes = request.scope["query_string"]
+        headers = {name: value for name in PASSED if (value := request.headers.get(name)) is not None}
+        headers["host"] = request.headers.get("host", "localhost")
+        try:
+            answer = await issuer.request(
+                request.method,
+                httpx.URL(raw_path=raw + (b"?" + query if query else b"")),
+                content=await request.body(),
+                headers=headers,
+            )
+        except httpx.HTTPError as error:
+            log.warning("token-issuer cannot be reached", error=repr(error))
+            return envelope(20503)
+        returned = {name: value for name in RETURNED if (value := answer.headers.get(name)) is not None}
+        return Response(answer.content, status_code=answer.status_code, headers=returned)
+
+    return router

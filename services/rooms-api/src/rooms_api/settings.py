@@ -1,0 +1,30 @@
+"""Settings of rooms-api, from the environment with the prefix `ROOMWIRE_`."""
+
+from typing import Annotated
+
+from pydantic import Field
+from service_kit.settings import Port, Settings
+
+
+class RoomsSettings(Settings):
+    """See the fields. Limits on rooms are those of the REST contract, section 6."""
+
+    rooms_api_port: Port = 8080
+    database_url: str | None = None
+    """`postgresql://...`; without it SQLite in the data folder."""
+    ad_hoc_rooms: bool = True
+    """Whether a client that connects to a room that is not there creates it."""
+    max_participants: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Upper bound and default of `MaxParticipants` for group rooms."""
+    media_region: str = "us1"
+    """Region of rooms that are created without one."""
+    public_url: str | None = None
+    """Start of the URLs in answers; without it the request's scheme and host."""
+    allow_private_callbacks: bool = False
+    token_issuer_url: str | None = None
+    token_issuer_port: Port = 8081
+
+    @property
+    def issuer_url(self) -> str:
+        """Where `/2010-04-01` is forwarded to."""
+        return (self.token_issuer_url or f"http://127.0.0.1:{self.token_issuer_port}").rstrip("/")

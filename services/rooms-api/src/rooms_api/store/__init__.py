@@ -1,0 +1,1 @@
+"""The database: tables and migrations, loading and saving rooms by compare-and-set, and the queries behind REST."""

@@ -1,0 +1,86 @@
+"""What happens by itself: deadlines kept in the database, gateways that fall silent, and every active room's revision each second."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from contract.errors import Refused
+from contract.rooms import GatewayAlive, RoomRevisions
+from contract.subjects import ROOM_REVISIONS
+from service_kit.bus import Bus, BusUnavailable
+from sqlalchemy.exc import SQLAlchemyError
+
+from rooms_api.clock import Clock
+from rooms_api.service import RoomService
+from rooms_api.store.rooms import RoomStore
+
+log = structlog.get_logger()
+
+GRACE_S = 10.0
+"""After a start, or after the bus was away, nobody is declared dead for this long: signs of life have to be heard first."""
+SILENCE_S = 4.0
+"""A gateway says every second that it lives."""
+DUE_PERIOD_S = 0.25
+PERIOD_S = 1.0
+
+
+class Timers:
+    """Loops that end only by cancellation; a database or bus that is away is waited for."""
+
+    def __init__(
+        self, service: RoomService, store: RoomStore, bus: Bus, clock: Clock, grace_s: float = GRACE_S
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._grace_s = grace_s
+        self._judge_at = clock.monotonic() + grace_s
+        self._heard: dict[str, float] = {}
+
+    async def receive_alive(self, alive: GatewayAlive) -> None:
+        self._heard[alive.gateway_id] = self._clock.monotonic()
+
+    async def begin_grace(self) -> None:
+        """Listen before judging: signs of life may have been missed."""
+        self._judge_at = self._clock.monotonic() + self._grace_s
+
+    async def run(self) -> None:
+        """Run all the loops until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_every(PERIOD_S, self.publish_revisions))
+            tasks.create_task(_every(PERIOD_S, self.judge_gateways))
+            tasks.create_task(_every(DUE_PERIOD_S, self.handle_due))
+
+    async def publish_revisions(self) -> None:
+        """Let listeners notice the loss of a room's last event, or its end."""
+        await self._bus.publish(ROOM_REVISIONS, RoomRevisions(revisions=await self._store.active_revisions()))
+
+    async def judge_gateways(self) -> None:
+        """Participants of a gateway that fell silent are reconnecting."""
+        now = self._clock.monotonic()
+        self._heard = {gateway: at for gateway, at in self._heard.items() if now - at < SILENCE_S}
+        if not self._may_judge():
+            return
+        for gateway_id in await self._store.gateways() - self._heard.keys():
+            log.warning("gateway is silent", gateway_id=gateway_id)
+            await self._service.lose_gateway(gateway_id)
+
+    async def handle_due(self) -> None:
+        """Do what is due in rooms: lost sessions, durations, timeouts of rooms."""
+        if not self._may_judge():
+            return
+        for room_sid in await self._store.due(self._clock.wall()):
+            await self._service.handle_timeout(room_sid)
+
+    def _may_judge(self) -> bool:
+        return self._bus.is_connected and self._clock.monotonic() >= self._judge_at
+
+
+async def _every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except (SQLAlchemyError, BusUnavailable, Refused) as error:
+            log.warning("timer failed", work=work.__name__, error=repr(error))
+        await asyncio.sleep(period_s)
