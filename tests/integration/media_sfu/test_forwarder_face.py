@@ -16,12 +16,11 @@ from media_sfu.forwarder import (
     StaleHandle,
     UpTrackParameters,
 )
-from media_sfu.python_forwarder import PythonForwarder
 
 from tests.kit.sfu_port import PortKit, PortPeer
 from tests.kit.webrtc_client import rtp_packet, until
 
-FORWARDERS = {"python": PythonForwarder, "engine": PacketForwarder.bind}
+FORWARDERS = {"engine": PacketForwarder.bind}
 
 LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"

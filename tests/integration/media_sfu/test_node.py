@@ -11,7 +11,7 @@ from contract import subjects
 from contract.media import ClosePeer, DesiredState, MediaDone, MediaRefused, NodeLoad, PeerLost, SetDesired, media_fact
 from contract.rooms import Ended, LeaveReason, RoomEvent, RoomRevisions
 from media_sfu.app import build
-from media_sfu.python_forwarder import PythonForwarder
+from media_sfu.engine import PacketForwarder
 from media_sfu.settings import SfuSettings
 from pydantic import TypeAdapter
 from service_kit.bus import Bus
@@ -52,7 +52,7 @@ async def node(nats_url: str, tmp_path: Path) -> AsyncIterator[NodeKit]:
     settings = SfuSettings(
         nats_url=nats_url, data=tmp_path, node_id=NODE, sfu_port=free_udp_port(), sfu_drain_deadline_s=0.2
     )
-    app = build(settings, PythonForwarder)
+    app = build(settings, PacketForwarder.bind)
     bus = await Bus.connect(nats_url, "test")
 
     async def fact(message: object) -> None:

@@ -62,7 +62,7 @@ class ForwarderPolicy:
     resend_interval_s: float = 0.02
     report_interval_s: float = 1.0
     silence_s: float = 1.0
-    unbound_per_second: int = 1000
+    unbound_per_second: int = 5000
 
 
 class EngineFull(RuntimeError):
