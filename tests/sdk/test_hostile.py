@@ -193,5 +193,5 @@ async def refusals(roomwire: Roomwire) -> float:
     async with httpx.AsyncClient() as http:
         text = (await http.get(roomwire.stack.url("signaling-gateway") + "/metrics")).text
     return sum(
-        float(line.split()[-1]) for line in text.splitlines() if line.startswith("roomwire_gateway_errors_total")
+        float(line.split()[-1]) for line in text.splitlines() if line.startswith("roomwire_gateway_failures_total")
     )
