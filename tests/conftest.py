@@ -4,11 +4,16 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.kit.nats import nats_server, nats_url
 from tests.kit.stack import room_name, roomwire, shared_roomwire, show_logs
 
 __all__ = ["nats_server", "nats_url", "room_name", "roomwire", "shared_roomwire"]
+
+# The same examples in every run, and no deadline: a test must not fail because the machine was busy.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
