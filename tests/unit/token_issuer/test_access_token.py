@@ -187,6 +187,7 @@ def test_not_yet_valid_is_20105_and_nbf_may_be_absent() -> None:
     assert check(token(HEADER, changed(CLAIMS, nbf=NOW + 60))).not_before_s == NOW + 60
     assert code_of(token(HEADER, changed(CLAIMS, nbf=NOW + 61))) == 20105
     assert code_of(token(HEADER, changed(CLAIMS, nbf="soon"))) == 20105
+    assert code_of(token(HEADER, changed(CLAIMS, nbf=NOW + 10**9, exp=NOW + 10**9 + 3600))) == 20105
 
 
 @pytest.mark.parametrize(

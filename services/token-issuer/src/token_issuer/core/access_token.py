@@ -90,12 +90,13 @@ def verify(parsed: ParsedToken, key: SigningKey | None, now_s: float, *, resumin
         raise Refused(20107)
 
     expires_at_s = _time(claims.get("exp"), 20104)
-    has_expired = expires_at_s <= now_s - CLOCK_SKEW_S
-    if (has_expired and not resuming) or expires_at_s > now_s + MAX_LIFETIME_S + CLOCK_SKEW_S:
+    if expires_at_s <= now_s - CLOCK_SKEW_S and not resuming:
         raise Refused(20104)
     not_before_s = None if claims.get("nbf") is None else _time(claims["nbf"], 20105)
     if not_before_s is not None and not_before_s > now_s + CLOCK_SKEW_S:
         raise Refused(20105)
+    if expires_at_s > now_s + MAX_LIFETIME_S + CLOCK_SKEW_S:
+        raise Refused(20104)
 
     grants = claims.get("grants")
     if not isinstance(grants, dict) or not isinstance(grants.get("video"), dict):
