@@ -6,7 +6,7 @@ import pytest
 from aiortc import RTCDataChannel
 from media_sfu.core.actions import ChannelParameters
 from media_sfu.data_channels import QUEUE_OCTETS, DownChannel, UpChannel
-from media_sfu.python_forwarder import PythonForwarder
+from media_sfu.engine import PacketForwarder
 
 from tests.kit.sfu_port import PortKit, PortPeer
 from tests.kit.webrtc_client import until
@@ -14,7 +14,7 @@ from tests.kit.webrtc_client import until
 
 @pytest.fixture
 async def kit() -> AsyncIterator[PortKit]:
-    kit = PortKit(PythonForwarder)
+    kit = PortKit(PacketForwarder.bind)
     yield kit
     await kit.close()
 
