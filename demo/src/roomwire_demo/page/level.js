@@ -15,7 +15,7 @@ export function watchLevel(mediaStreamTrack, show) {
   });
   return () => {
     cancelAnimationFrame(frame);
-    context.close();
+    if (context.state !== "closed") context.close();
     show(0);
   };
 }
