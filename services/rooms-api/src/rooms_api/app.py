@@ -70,7 +70,7 @@ def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, g
         participants_router(resources),
         tracks_router(resources),
         subscribe_rules_router(resources),
-        forward_router(issuer),
+        forward_router(issuer, authenticator.forget_everything),
     ):
         app.include_router(router)
     return app

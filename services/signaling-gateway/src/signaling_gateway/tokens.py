@@ -34,6 +34,7 @@ class TokenVerifier:
         self._bus = bus
         self._epoch_s = epoch_s
         self._verified: OrderedDict[bytes, TokenVerified] = OrderedDict()
+        self._changes = 0
 
     async def start(self) -> None:
         await self._bus.listen(KEYS_CHANGED, _keys_changed, self._forget_key)
@@ -44,9 +45,11 @@ class TokenVerifier:
         digest = hashlib.sha256(request.token.encode()).digest()
         if (known := self._verified.get(digest)) is not None:
             return known if request.resuming else self._check_times(known)
+        changes = self._changes
         reply = await self._bus.request(KEYS_VERIFY, request, verify_reply, VERIFY_TIMEOUT_S)
-        # A verdict for a resuming client is milder (its key may be gone): it must not admit anybody else.
-        if isinstance(reply, TokenVerified) and not request.resuming:
+        # A verdict for a resuming client is milder (its key may be gone): it must not admit anybody else. One that is older than a change of
+        # keys may be wrong by now.
+        if isinstance(reply, TokenVerified) and not request.resuming and changes == self._changes:
             self._verified[digest] = reply
             if len(self._verified) > MAX_REMEMBERED:
                 self._verified.popitem(last=False)
@@ -61,9 +64,11 @@ class TokenVerifier:
         return token
 
     async def _forget_key(self, changed: KeysChanged) -> None:
+        self._changes += 1
         for digest in [digest for digest, token in self._verified.items() if token.key_sid == changed.key_sid]:
             del self._verified[digest]
 
     async def _forget_all(self) -> None:
         """A change of keys may have been missed."""
+        self._changes += 1
         self._verified.clear()

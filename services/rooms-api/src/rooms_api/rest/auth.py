@@ -50,6 +50,6 @@ class Authenticator:
         )
 
     async def forget_everything(self) -> None:
-        """Changes may have been missed while the bus was away."""
+        """Keys changed, or changes may have been missed while the bus was away."""
         self._changes += 1
         self._known.clear()

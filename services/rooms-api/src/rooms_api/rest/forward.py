@@ -1,5 +1,7 @@
 """Hands `/2010-04-01` over to token-issuer, so that one base URL serves every helper library."""
 
+from collections.abc import Awaitable, Callable
+
 import httpx
 import structlog
 from fastapi import APIRouter, Request
@@ -9,12 +11,17 @@ from starlette.responses import Response
 log = structlog.get_logger()
 
 PREFIX = "/2010-04-01/"
+READING = ("GET", "HEAD", "OPTIONS")
 PASSED = ("authorization", "content-type", "accept")
 RETURNED = ("content-type", "www-authenticate", "allow", "location")
 
 
-def forward_router(issuer: httpx.AsyncClient) -> APIRouter:
-    """`issuer` has token-issuer's base URL and a timeout."""
+def forward_router(issuer: httpx.AsyncClient, forget_credentials: Callable[[], Awaitable[None]]) -> APIRouter:
+    """
+    `issuer` has token-issuer's base URL and a timeout.
+
+    `forget_credentials` is awaited before a change is answered: the next request with a deleted key may overtake what the bus says of it.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.api_route(PREFIX + "{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
@@ -33,6 +40,8 @@ def forward_router(issuer: httpx.AsyncClient) -> APIRouter:
         except httpx.HTTPError as error:
             log.warning("token-issuer cannot be reached", error=repr(error))
             return envelope(20503)
+        if request.method not in READING:
+            await forget_credentials()
         returned = {name: value for name in RETURNED if (value := answer.headers.get(name)) is not None}
         return Response(answer.content, status_code=answer.status_code, headers=returned)
 
