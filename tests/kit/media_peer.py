@@ -45,7 +45,9 @@ class MediaPeer:
         """Offer, and connect to what the answer says. Every track of the offer is published under `MT-audio-<sid>` and so on."""
         self.client = WebRtcClient(("127.0.0.1", 1))
         await self.client.open()
-        await self.bus.listen(subjects.participant_signal(self.sid), TypeAdapter(PeerSignal), self._receive_signal)
+        self.listening = await self.bus.listen(
+            subjects.participant_signal(self.sid), TypeAdapter(PeerSignal), self._receive_signal
+        )
         offer = self.own(capture(capture_name))
         self.sending = _sent_tracks(offer)
         self.publications = tuple(
@@ -100,6 +102,7 @@ class MediaPeer:
     async def leave(self) -> None:
         """As the gateway does it."""
         await self.ask(ClosePeer(participant_sid=self.sid, lease_epoch=1))
+        await self.listening.stop()
         await self.client.close()
 
     def track_sid(self, kind: str) -> str:

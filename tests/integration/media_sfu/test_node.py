@@ -1,6 +1,7 @@
 """A whole node over a real bus, with clients that have browsers' SDP and real sockets."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -201,3 +202,23 @@ async def test_a_peer_that_is_not_here_is_unknown(node):
 
     assert isinstance(reply, MediaRefused)
     assert reply.unknown_peer
+
+
+async def test_people_who_come_and_go_leave_nothing_behind(node):
+    host = await node.person("RM-host")
+    tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
+
+    for number in range(100):
+        guest = await node.person("RM-host" if number % 2 else f"RM-{number}")
+        await guest.subscribe(host)
+        guest.client.open_channel("data-of-" + guest.sid)
+        await host.subscribe(guest)
+        await guest.leave()
+    await host.subscribe()
+
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert await node.metric("roomwire_sfu_rooms") == 1
+    assert await node.metric("roomwire_sfu_peers") == 1
+    assert await node.metric("roomwire_sfu_down_tracks") == 0
+    assert await node.metric("roomwire_sfu_up_tracks") == 2

@@ -23,7 +23,7 @@ class SfuSettings(Settings):
     """Where clients reach the UDP port: `address` or `address:port` (`[address]:port` for IPv6), several separated by commas."""
     sfu_capacity: Annotated[int, Field(ge=1)] = 1000
     """How many peers this node takes."""
-    sfu_drain_deadline_s: Annotated[float, Field(ge=0)] = 5.0
+    sfu_drain_deadline_s: Annotated[float, Field(ge=0)] = 1.0
     node_id: str = ""
     """Name of this node on the bus; made once and kept in the data folder when empty."""
     region: str = "us1"
