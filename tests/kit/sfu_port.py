@@ -35,9 +35,12 @@ class PortPeer:
 
 
 class PortKit:
-    """A port on loopback. `feedback` collects what the forwarder says of tracks."""
+    """A port that clients reach at `host`. `feedback` collects what the forwarder says of tracks."""
 
-    def __init__(self, make_forwarder: Callable[[str, int], Forwarder], bind: str = "127.0.0.1") -> None:
+    def __init__(
+        self, make_forwarder: Callable[[str, int], Forwarder], bind: str = "127.0.0.1", host: str = "127.0.0.1"
+    ) -> None:
+        self.host = host
         self.clock = Clock()
         self.forwarder = make_forwarder(bind, 0)
         self.feedback: list[KeyframeRequested | BandwidthEstimated] = []
@@ -46,7 +49,7 @@ class PortKit:
 
     @property
     def address(self) -> tuple[str, int]:
-        return ("127.0.0.1", self.forwarder.port)  # type: ignore[attr-defined]
+        return (self.host, self.forwarder.port)  # type: ignore[attr-defined]
 
     async def start_peer(
         self, *, fingerprint: tuple[str, str] | None = None, profiles: tuple[bytes, ...] = ()

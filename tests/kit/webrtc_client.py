@@ -102,7 +102,7 @@ class WebRtcClient:
         if hasattr(self, "_udp"):
             self._udp.close()
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Datagrams(self._receive), local_addr=("127.0.0.1", 0)
+            lambda: _Datagrams(self._receive), local_addr=("::1" if ":" in self.remote[0] else "127.0.0.1", 0)
         )
         self._udp = transport
 

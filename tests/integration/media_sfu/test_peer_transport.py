@@ -223,3 +223,17 @@ async def test_300_connections_leave_nothing_behind(kit):
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert kit.port._transports == {}
     assert kit.port._by_fragment == {}
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::", "::1"), ("::1", "::1")]
+)
+async def test_a_client_is_reached_over_both_ip_versions_and_a_wildcard_bind(bind, host):
+    kit = PortKit(PacketForwarder.bind, bind, host)
+    peer = await kit.open_peer()
+
+    peer.transport.channels.open("down", ChannelParameters(), None).send("hello")
+
+    await until(lambda: ("down", "hello") in peer.client.messages)
+    assert peer.transport.ice.selected == peer.client.address
+    await kit.close()

@@ -24,6 +24,7 @@ class SfuSettings(Settings):
     sfu_capacity: Annotated[int, Field(ge=1)] = 1000
     """How many peers this node takes."""
     sfu_drain_deadline_s: Annotated[float, Field(ge=0)] = 1.0
+    """How long a node that was told to stop waits for its peers to go before it closes them."""
     node_id: str = ""
     """Name of this node on the bus; made once and kept in the data folder when empty."""
     region: str = "us1"
