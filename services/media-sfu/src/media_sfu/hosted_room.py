@@ -32,6 +32,8 @@ from media_sfu.shared_port import SharedPort
 log = structlog.get_logger()
 
 T = TypeVar("T")
+LEVELS_INTERVAL_S = 0.2
+"""Five audio levels a second tell who speaks."""
 Outcome = PeerSignal | PeerLost | SubscriptionFailed
 """What a room says to the rest of the system."""
 
@@ -63,10 +65,12 @@ class HostedRoom:
         self._epochs: dict[str, int] = {}
         self._opening: PeerTransport | None = None
         self._up_tracks: dict[actions.UpTrackName, UpTrackHandle] = {}
+        self._audio_tracks: set[actions.UpTrackName] = set()
         self._down_tracks: dict[tuple[str, str], DownTrackHandle] = {}
         self._subscriptions: dict[DownTrackHandle, tuple[str, str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._levels_timer: asyncio.TimerHandle | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -141,11 +145,18 @@ class HostedRoom:
             transport.channels.handle_timeout()
             if transport.expire(now):
                 self._lost(participant_sid, closed_by_client=False)
+        up = {name: self._forwarder.up_track_statistics(handle) for name, handle in self._up_tracks.items()}
+        levels = {name: reading.audio_level_db for name, reading in up.items()}
+        down = {name: self._forwarder.down_track_statistics(handle) for name, handle in self._down_tracks.items()}
+        self._run(lambda now: self._core.receive_levels(levels, now))
+        self._run(lambda now: self._core.receive_statistics(up, down, now))
 
     async def close(self) -> None:
         """Close every peer and wait for it."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._levels_timer is not None:
+            self._levels_timer.cancel()
         for transport in self._transports.values():
             self._port.remove(transport)
             self._close_later(transport)
@@ -176,6 +187,18 @@ class HostedRoom:
     def _handle_timeout(self) -> None:
         self._timer = None
         self._run(lambda now: self._core.handle_timeout(now))
+
+    def _read_levels(self) -> None:
+        self._levels_timer = None
+        if not self._up_tracks:
+            return
+        levels = {
+            name: self._forwarder.up_track_statistics(handle).audio_level_db
+            for name, handle in self._up_tracks.items()
+            if name in self._audio_tracks
+        }
+        self._run(lambda now: self._core.receive_levels(levels, now))
+        self._levels_timer = asyncio.get_running_loop().call_later(LEVELS_INTERVAL_S, self._read_levels)
 
     def _perform(self, action: actions.Action) -> None:
         perform: Callable[[HostedRoom, Any], None] = _PERFORMERS[type(action)]
@@ -209,15 +232,21 @@ class HostedRoom:
             del self._subscriptions[self._down_tracks.pop(key)]
         for name in [n for n in self._up_tracks if n.publisher_sid == sid]:
             del self._up_tracks[name]
+            self._audio_tracks.discard(name)
         self._port.remove(transport)
         self._close_later(transport)
 
     def _start_up_track(self, action: actions.StartUpTrack) -> None:
         peer = self._transports[action.name.publisher_sid].handle
         self._up_tracks[action.name] = self._forwarder.add_up_track(peer, action.parameters)
+        if action.parameters.kind == "audio":
+            self._audio_tracks.add(action.name)
+        if self._levels_timer is None:
+            self._levels_timer = asyncio.get_running_loop().call_later(LEVELS_INTERVAL_S, self._read_levels)
 
     def _stop_up_track(self, action: actions.StopUpTrack) -> None:
         handle = self._up_tracks.pop(action.name, None)
+        self._audio_tracks.discard(action.name)
         if handle is not None:
             self._forwarder.remove_up_track(handle)
 

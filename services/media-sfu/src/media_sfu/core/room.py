@@ -6,7 +6,7 @@ After each change `_settle` compares what shall hold with what the shell was tol
 a publication, its m-section, its data channel and the subscriptions to it become known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from contract.media import (
     ApplyDescription,
@@ -40,8 +40,11 @@ from media_sfu.core.actions import (
     StopUpTrack,
     UpTrackName,
 )
+from media_sfu.core.adaptation import Adaptation
 from media_sfu.core.negotiation import IdMakers, LocalTransport, Negotiation, Settings, UpTrack, WantedTrack
 from media_sfu.core.peer import Down, Peer, Stale, UnknownPeer
+from media_sfu.core.statistics import DownTrackName
+from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
 
 __all__ = ["IdMakers", "LocalTransport", "Room", "Stale", "UnknownPeer"]
 
@@ -65,6 +68,7 @@ class Room:
         self._make = make
         self._peers: dict[str, Peer] = {}
         self._actions: list[Action] = []
+        self._adaptation = Adaptation(self._peers)
 
     # -- commands
 
@@ -79,9 +83,7 @@ class Room:
             known.adopt_lease(command.lease_epoch)
             if known.connection_id == command.peer_connection_id:
                 return self._described(known, known.negotiation.first_answer)
-        settings = Settings(
-            command.video_codecs, command.audio_only, simulcast="publisher_hints" not in command.media_signaling
-        )
+        settings = Settings(command.video_codecs, command.audio_only)
         peer = Peer(
             command.participant_sid,
             command.peer_connection_id,
@@ -94,6 +96,8 @@ class Room:
         if known is not None:
             self._remove(known, now)
         self._peers[peer.participant_sid] = peer
+        self._settle_transport(peer)
+        self._adaptation.open(peer.participant_sid, command.media_signaling, command.bandwidth_profile)
         self._settle(peer, now)
         return self._described(peer, answer)
 
@@ -112,7 +116,8 @@ class Room:
         return MediaDone()
 
     def set_bandwidth_profile(self, command: SetBandwidthProfile, now: float) -> MediaDone:
-        self._peer(command.participant_sid, command.lease_epoch)
+        peer = self._peer(command.participant_sid, command.lease_epoch)
+        self._adaptation.set_profile(peer.participant_sid, command.bandwidth_profile)
         return MediaDone()
 
     def describe_peer(self, command: DescribePeer, now: float) -> PeerDescribed:
@@ -153,10 +158,12 @@ class Room:
             peer.channels.pop(label, None)
             if peer.applied.channels.pop(label, None) is not None:
                 peer.refused_channels.add(label)
+            self._adaptation.channel_closed(participant_sid, label)
             self._settle(peer, now)
 
     def receive_message(self, participant_sid: str, label: str, text: str, now: float) -> None:
         """A text came on a media signaling channel."""
+        self._adaptation.receive_message(participant_sid, label, text, now)
 
     def keyframe_requested(self, participant_sid: str, subscription_id: str) -> None:
         """The subscriber's PLI or FIR for a down track."""
@@ -167,12 +174,26 @@ class Room:
 
     def bandwidth_estimated(self, participant_sid: str, bitrate_bps: int, now: float) -> None:
         """The subscriber's REMB, in bits per second."""
+        self._adaptation.receive_remb(participant_sid, bitrate_bps)
+
+    def receive_levels(self, levels_db: Mapping[UpTrackName, int | None], now: float) -> None:
+        """`UpTrackStatistics.audio_level_db` of each audio up track; about five times a second."""
+        self._adaptation.receive_levels(levels_db, now)
+
+    def receive_statistics(
+        self,
+        up: Mapping[UpTrackName, UpTrackStatistics],
+        down: Mapping[DownTrackName, DownTrackStatistics],
+        now: float,
+    ) -> None:
+        """The statistics of every up and down track; once a second."""
+        self._adaptation.receive_statistics(up, down, now)
 
     # -- what to do
 
     def actions_to_perform(self) -> list[Action]:
         """Everything to do since the last call, in order."""
-        actions, self._actions = self._actions, []
+        actions, self._actions = [*self._actions, *self._adaptation.actions_to_perform()], []
         return actions
 
     def next_timeout(self) -> float | None:
@@ -202,10 +223,15 @@ class Room:
         return peer
 
     def _described(self, peer: Peer, description: Description | None) -> PeerDescribed:
-        return PeerDescribed(peer_connection_id=peer.connection_id, description=description)
+        return PeerDescribed(
+            peer_connection_id=peer.connection_id,
+            description=description,
+            media_signaling=self._adaptation.labels(peer.participant_sid),
+        )
 
     def _remove(self, peer: Peer, now: float) -> None:
         del self._peers[peer.participant_sid]
+        self._adaptation.forget(peer.participant_sid)
         subscribers = self._subscribers(peer)
         for subscriber in subscribers:
             self._set_wanted(subscriber)
@@ -214,6 +240,7 @@ class Room:
         self._actions.append(StopTransport(peer.participant_sid))
         for subscriber in subscribers:
             self._send_offer(subscriber, now)
+        self._adaptation.tracks_changed(subscriber.participant_sid for subscriber in subscribers)
 
     def _subscribers(self, publisher: Peer) -> list[Peer]:
         return [
@@ -274,7 +301,8 @@ class Room:
                 wanted.append(WantedTrack(subscription.id, subscription.kind, subscription.publisher_sid))
             else:
                 self._fail(peer, subscription.id)
-        peer.negotiation.set_wanted(wanted, data=bool(self._wanted_channels(peer)))
+        channels = self._wanted_channels(peer) or self._adaptation.labels(peer.participant_sid)
+        peer.negotiation.set_wanted(wanted, data=bool(channels))
         for subscription_id in peer.negotiation.refused_tracks:
             self._fail(peer, subscription_id)
 
@@ -298,6 +326,7 @@ class Room:
             self._start_down_tracks(peer)
             self._open_channels(peer)
             self._send_offer(peer, now)
+        self._adaptation.tracks_changed(peer.participant_sid for peer in affected)
 
     def _settle_transport(self, peer: Peer) -> None:
         negotiation, applied = peer.negotiation, peer.applied

@@ -1,0 +1,441 @@
+"""
+What each subscriber gets of its video tracks (layer, or nothing for now), what publishers need not send, and what clients are told of that over
+media signaling. Which tracks there are is `room`'s affair.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.media import NodePublication, NodeSubscription
+from contract.rooms import TrackKind, TrackPriority
+
+from media_sfu.core import media_signaling
+from media_sfu.core.actions import (
+    Action,
+    ChannelParameters,
+    OpenChannel,
+    PauseDownTrack,
+    RequestKeyframe,
+    ResumeDownTrack,
+    SendMessage,
+    SetTargetLayer,
+    UpTrackName,
+)
+from media_sfu.core.bandwidth.allocation import NOMINAL_BPS, RANKS, Candidate, allocate, wanted_layer
+from media_sfu.core.bandwidth.estimate import DownlinkEstimate
+from media_sfu.core.bandwidth.profile import SwitchOff, VideoProfile, video_profile
+from media_sfu.core.bandwidth.publisher_hints import PublisherHints
+from media_sfu.core.media_signaling import (
+    ClientReset,
+    Dimensions,
+    MediaSignaling,
+    PublisherHintsAnswered,
+    QualityInputs,
+    Ready,
+    RenderHints,
+    TrackPriorityChanged,
+)
+from media_sfu.core.network_quality import FlowQuality, MediaQuality, NetworkQuality, worst
+from media_sfu.core.peer import Down, Peer
+from media_sfu.core.speakers import Speakers
+from media_sfu.core.statistics import DownTrackName, Rates
+from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+
+MAX_TEMPORAL = 3
+"""Temporal layers are not limited; VP8 has at most four (RFC 7741 section 4.2)."""
+
+
+@dataclass(slots=True)
+class _Hint:
+    """How a client shows a track: at all, and how large."""
+
+    enabled: bool = True
+    dimensions: Dimensions | None = None
+
+
+@dataclass(slots=True)
+class _Client:
+    """What a peer has asked for, and what the shell and the client were told."""
+
+    signaling: MediaSignaling
+    profile: VideoProfile
+    estimate: DownlinkEstimate = field(default_factory=DownlinkEstimate)
+    priorities: dict[str, TrackPriority] = field(default_factory=dict)
+    """By track SID."""
+    hints: dict[str, _Hint] = field(default_factory=dict)
+    """By track SID."""
+    forwarded: dict[str, int | None] = field(default_factory=dict)
+    """The layer of each video down track, None when it is off, by subscription id."""
+    parameters: dict[str, Down] = field(default_factory=dict)
+    told_off: set[str] = field(default_factory=set)
+    """Track SIDs that the client knows to be off."""
+    told_speaker: str | None = None
+    round_trip_s: float | None = None
+
+
+class Adaptation:
+    """
+    `peers` are the room's, and stay the room's. Take `actions_to_perform()` after each call.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer]) -> None:
+        self._peers = peers
+        self._clients: dict[str, _Client] = {}
+        self._hints: dict[UpTrackName, PublisherHints] = {}
+        self._last_hint = 0
+        self._speakers = Speakers()
+        self._rates = Rates()
+        self._actions: list[Action] = []
+
+    def actions_to_perform(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions
+
+    # -- peers
+
+    def open(self, participant_sid: str, requested: Iterable[str], bandwidth_profile: Mapping[str, Any] | None) -> None:
+        """
+        A peer is new: open the channels that it asked for and that are served. `Any`: the profile is opaque JSON.
+        """
+        client = _Client(MediaSignaling(requested), video_profile(bandwidth_profile))
+        self._clients[participant_sid] = client
+        for label in client.signaling.labels.values():
+            self._actions.append(OpenChannel(participant_sid, label, ChannelParameters(), None))
+
+    def forget(self, participant_sid: str) -> None:
+        self._clients.pop(participant_sid, None)
+        self._hints = {name: hints for name, hints in self._hints.items() if name.publisher_sid != participant_sid}
+
+    def labels(self, participant_sid: str) -> dict[str, str]:
+        """The channels of a peer, and their labels."""
+        client = self._clients.get(participant_sid)
+        return dict(client.signaling.labels) if client is not None else {}
+
+    def set_profile(self, participant_sid: str, bandwidth_profile: Mapping[str, Any] | None) -> None:
+        self._clients[participant_sid].profile = video_profile(bandwidth_profile)
+        self._evaluate(participant_sid)
+
+    def tracks_changed(self, participant_sids: Iterable[str]) -> None:
+        """Down tracks of these peers have started or stopped, or a publication behind them changed."""
+        for participant_sid in participant_sids:
+            self._evaluate(participant_sid)
+
+    # -- what was seen
+
+    def channel_closed(self, participant_sid: str, label: str) -> None:
+        if (client := self._clients.get(participant_sid)) is not None:
+            client.signaling.close(label)
+
+    def receive_remb(self, participant_sid: str, bitrate_bps: int) -> None:
+        if (client := self._clients.get(participant_sid)) is not None:
+            client.estimate.receive_remb(bitrate_bps)
+
+    def receive_levels(self, levels_db: Mapping[UpTrackName, int | None], now: float) -> None:
+        """The loudest level of each audio up track since the last call; about five times a second."""
+        loudest: dict[str, float | None] = dict.fromkeys(self._peers)
+        for name, level in levels_db.items():
+            former = loudest.get(name.publisher_sid)
+            if level is not None and (former is None or level > former):
+                loudest[name.publisher_sid] = float(level)
+        if self._speakers.receive_levels(loudest, now):
+            for participant_sid in self._clients:
+                self._tell_speaker(participant_sid)
+                self._evaluate(participant_sid)
+
+    def receive_statistics(
+        self,
+        up: Mapping[UpTrackName, UpTrackStatistics],
+        down: Mapping[DownTrackName, DownTrackStatistics],
+        now: float,
+    ) -> None:
+        """The counters of every track; once a second."""
+        self._rates.receive(up, down, now)
+        for participant_sid, client in self._clients.items():
+            flows = [flow for name, flow in self._rates.down.items() if name[0] == participant_sid]
+            sent_bps = sum(flow.bitrate_bps for flow in flows)
+            lost = sum(flow.fraction_lost * flow.bitrate_bps for flow in flows) / sent_bps if sent_bps else 0.0
+            client.estimate.receive_report(sent_bps, lost, now)
+            self._evaluate(participant_sid)
+        self._hint_publishers(now)
+
+    # -- messages
+
+    def receive_message(self, participant_sid: str, label: str, text: str, now: float) -> None:
+        """A text on a media signaling channel. What is no message of the channel's is ignored."""
+        client = self._clients.get(participant_sid)
+        channel = client.signaling.channel(label) if client is not None else None
+        if client is None or channel is None:
+            return
+        match media_signaling.parse(text):
+            case Ready():
+                client.signaling.set_ready(channel)
+                self._tell_again(participant_sid, channel)
+            case TrackPriorityChanged(track=track, subscribe=priority) if channel == "track_priority":
+                self._set_priority(participant_sid, track, priority)
+            case RenderHints() as request if channel == "render_hints":
+                self._set_hints(participant_sid, request)
+            case PublisherHintsAnswered(id=number, hints=results) if channel == "publisher_hints":
+                for result in results:
+                    self._hint_answered(participant_sid, number, result.track, result.result, now)
+            case ClientReset(track=track) if channel == "publisher_hints":
+                if (hints := self._hints_of(participant_sid, track)) is not None:
+                    hints.reset()
+                    self._hint_publishers(now)
+            case QualityInputs() as inputs if channel == "network_quality":
+                self._answer_quality(participant_sid, inputs)
+            case _:
+                pass
+
+    def _tell_again(self, participant_sid: str, channel: str) -> None:
+        """What a client that has just begun to listen must know."""
+        client = self._clients[participant_sid]
+        if channel == "active_speaker":
+            client.told_speaker = None
+            self._tell_speaker(participant_sid)
+        elif channel == "track_switch_off":
+            client.told_off = set()
+            self._evaluate(participant_sid)
+
+    def _set_priority(self, participant_sid: str, track_sid: str, priority: TrackPriority | None) -> None:
+        client = self._clients[participant_sid]
+        if priority is None:
+            client.priorities.pop(track_sid, None)
+        elif track_sid in self._subscribed(participant_sid):
+            client.priorities[track_sid] = priority
+        self._evaluate(participant_sid)
+
+    def _set_hints(self, participant_sid: str, request: RenderHints) -> None:
+        client, known = self._clients[participant_sid], self._subscribed(participant_sid)
+        for update in request.subscriber.hints:
+            if update.track in known:
+                hint = client.hints.setdefault(update.track, _Hint())
+                if update.enabled is not None:
+                    hint.enabled = update.enabled
+                if update.render_dimensions is not None:
+                    hint.dimensions = update.render_dimensions
+        self._send(participant_sid, "render_hints", media_signaling.render_hints_answer(request, known))
+        self._evaluate(participant_sid)
+
+    def _send(self, participant_sid: str, channel: str, text: str) -> None:
+        label = self._clients[participant_sid].signaling.labels.get(channel)
+        if label is not None:
+            self._actions.append(SendMessage(participant_sid, label, text))
+
+    def _subscribed(self, participant_sid: str) -> set[str]:
+        peer = self._peers.get(participant_sid)
+        return {subscription.track_sid for subscription in peer.desired.subscriptions} if peer is not None else set()
+
+    # -- speakers
+
+    def _tell_speaker(self, participant_sid: str) -> None:
+        client = self._clients[participant_sid]
+        speaker = self._speakers.dominant(besides=participant_sid)
+        if client.signaling.is_ready("active_speaker") and speaker != client.told_speaker:
+            client.told_speaker = speaker
+            self._send(participant_sid, "active_speaker", media_signaling.active_speaker(speaker))
+
+    # -- layers and switching off
+
+    def _evaluate(self, participant_sid: str) -> None:
+        """Decide anew what a subscriber gets, and say what is other than before."""
+        client, peer = self._clients.get(participant_sid), self._peers.get(participant_sid)
+        if client is None or peer is None:
+            return
+        tracks = {
+            subscription.id: subscription
+            for subscription in peer.desired.subscriptions
+            if subscription.kind is TrackKind.VIDEO and subscription.id in peer.applied.down_tracks
+        }
+        known = self._subscribed(participant_sid)
+        client.hints = {sid: hint for sid, hint in client.hints.items() if sid in known}
+        client.priorities = {sid: priority for sid, priority in client.priorities.items() if sid in known}
+        self._forget_stopped(client, peer)
+        shown = [
+            self._candidate(client, subscription, peer.applied.down_tracks[subscription.id])
+            for subscription in tracks.values()
+            if client.hints.get(subscription.track_sid, _Hint()).enabled
+        ]
+        profile = client.profile
+        layers = allocate(
+            shown,
+            profile.mode,
+            min(client.estimate.budget_bps, profile.max_subscription_bandwidth or client.estimate.budget_bps),
+            profile.max_tracks,
+            switch_off=profile.track_switch_off is not SwitchOff.DISABLED,
+        )
+        for subscription_id in tracks:
+            self._forward(participant_sid, subscription_id, layers.get(subscription_id))
+        self._tell_switched(participant_sid, tracks.values())
+
+    def _forget_stopped(self, client: _Client, peer: Peer) -> None:
+        """A down track that was stopped, or started anew with other parameters, begins again with everything on."""
+        applied = peer.applied.down_tracks
+        for subscription_id in list(client.forwarded):
+            if applied.get(subscription_id) is not client.parameters[subscription_id]:
+                del client.forwarded[subscription_id], client.parameters[subscription_id]
+
+    def _candidate(self, client: _Client, subscription: NodeSubscription, down: Down) -> Candidate:
+        layers = self._layers(down.source)
+        hint = client.hints.get(subscription.track_sid)
+        priority = self._priority(client, subscription)
+        dimensions = hint.dimensions if hint is not None else None
+        if dimensions is None:
+            dimensions = client.profile.render_dimensions.get(priority)
+        layer = wanted_layer(layers, dimensions)
+        return Candidate(subscription.id, priority, layer, self._costs(down.source, layer))
+
+    def _layers(self, source: UpTrackName) -> int:
+        """
+        How many layers a publisher announces. It may send fewer (a small picture, no bandwidth); the forwarder then takes the highest below the target.
+        """
+        publisher = self._peers.get(source.publisher_sid)
+        parameters = publisher.applied.up_tracks.get(source.client_track_id) if publisher is not None else None
+        return max(1, len(parameters.ssrcs)) if parameters is not None else 1
+
+    def _costs(self, source: UpTrackName, layer: int) -> tuple[int, ...]:
+        """What each layer up to this one costs; at least as much as the one below."""
+        rates = self._rates.up.get(source)
+        costs: list[int] = []
+        for index in range(layer + 1):
+            measured = rates.layers_bps[index] if rates is not None and index < len(rates.layers_bps) else 0
+            nominal = NOMINAL_BPS[min(index, len(NOMINAL_BPS) - 1)]
+            costs.append(max(measured or nominal, costs[-1] if costs else 0))
+        return tuple(costs)
+
+    def _priority(self, client: _Client, subscription: NodeSubscription) -> TrackPriority:
+        """The subscriber's, else the publisher's; the dominant speaker's tracks are lifted."""
+        publication = self._publication(subscription)
+        own = publication.priority if publication is not None else TrackPriority.STANDARD
+        priority = client.priorities.get(subscription.track_sid, own)
+        lifted = client.profile.active_speaker_priority
+        if subscription.publisher_sid == self._speakers.dominant() and RANKS[lifted] > RANKS[priority]:
+            return lifted
+        return priority
+
+    def _publication(self, subscription: NodeSubscription) -> NodePublication | None:
+        publisher = self._peers.get(subscription.publisher_sid)
+        return publisher.publication(subscription.track_sid) if publisher is not None else None
+
+    def _forward(self, participant_sid: str, subscription_id: str, layer: int | None) -> None:
+        client, peer = self._clients[participant_sid], self._peers[participant_sid]
+        down = peer.applied.down_tracks[subscription_id]
+        is_new = subscription_id not in client.forwarded
+        former = client.forwarded.get(subscription_id)
+        client.forwarded[subscription_id] = layer
+        client.parameters[subscription_id] = down
+        if layer is None:
+            if is_new or former is not None:
+                self._actions.append(PauseDownTrack(participant_sid, subscription_id))
+            return
+        simulcast = self._layers(down.source) > 1
+        if simulcast and (is_new or former != layer):
+            self._actions.append(SetTargetLayer(participant_sid, subscription_id, layer, MAX_TEMPORAL))
+        if not is_new and former is None:
+            self._actions.append(ResumeDownTrack(participant_sid, subscription_id))
+        if not is_new and former != layer and (simulcast or former is None):
+            self._actions.append(RequestKeyframe(down.source))
+
+    def _tell_switched(self, participant_sid: str, tracks: Iterable[NodeSubscription]) -> None:
+        client = self._clients[participant_sid]
+        if not client.signaling.is_ready("track_switch_off"):
+            return
+        off = {track.track_sid for track in tracks if client.forwarded.get(track.id) is None}
+        known = {track.track_sid for track in tracks}
+        newly_off, newly_on = sorted(off - client.told_off), sorted((client.told_off - off) & known)
+        client.told_off = off
+        if newly_off or newly_on:
+            self._send(participant_sid, "track_switch_off", media_signaling.track_switch_off(newly_off, newly_on))
+
+    # -- publishers
+
+    def _hint_publishers(self, now: float) -> None:
+        """Tell publishers with simulcast which layers somebody gets."""
+        targets: dict[UpTrackName, set[int]] = {}
+        for client in self._clients.values():
+            for subscription_id, layer in client.forwarded.items():
+                if layer is not None:
+                    targets.setdefault(client.parameters[subscription_id].source, set()).add(layer)
+        current: dict[UpTrackName, PublisherHints] = {}
+        for participant_sid, client in self._clients.items():
+            peer = self._peers.get(participant_sid)
+            if peer is None or not client.signaling.is_ready("publisher_hints"):
+                continue
+            for client_track_id, parameters in peer.applied.up_tracks.items():
+                if len(parameters.ssrcs) > 1:
+                    name = UpTrackName(participant_sid, client_track_id)
+                    hints = current[name] = self._hints.get(name) or PublisherHints(len(parameters.ssrcs))
+                    hints.want(self._needed_layers(name, targets.get(name, set()), hints.layers), now)
+        self._hints = current
+        self._send_hints(now)
+
+    def _needed_layers(self, name: UpTrackName, targets: set[int], layers: int) -> tuple[bool, ...]:
+        """Those that somebody gets; and below one that does not flow, all others, as nobody knows whether it ever will."""
+        rates = self._rates.up.get(name)
+        flowing = {index for index, bps in enumerate(rates.layers_bps) if bps > 0} if rates is not None else set()
+        missing = max(targets - flowing, default=0)
+        return tuple(index in targets or index < missing for index in range(layers))
+
+    def _send_hints(self, now: float) -> None:
+        busy = {name.publisher_sid for name, hints in self._hints.items() if hints.is_waiting(now)}
+        for name, hints in self._hints.items():
+            track_sid = self._track_sid(name)
+            if name.publisher_sid in busy or track_sid is None:
+                continue
+            layers = hints.hint_to_send(self._last_hint + 1, now)
+            if layers is not None:
+                busy.add(name.publisher_sid)
+                self._last_hint += 1
+                text = media_signaling.publisher_hints(self._last_hint, track_sid, layers)
+                self._send(name.publisher_sid, "publisher_hints", text)
+
+    def _hint_answered(self, participant_sid: str, number: int, track_sid: str, result: str, now: float) -> None:
+        hints = self._hints_of(participant_sid, track_sid)
+        if hints is not None:
+            hints.receive_result(number, result, now)
+
+    def _hints_of(self, participant_sid: str, track_sid: str) -> PublisherHints | None:
+        peer = self._peers.get(participant_sid)
+        publication = peer.publication(track_sid) if peer is not None else None
+        if publication is None:
+            return None
+        return self._hints.get(UpTrackName(participant_sid, publication.client_track_id))
+
+    def _track_sid(self, name: UpTrackName) -> str | None:
+        peer = self._peers.get(name.publisher_sid)
+        if peer is None:
+            return None
+        return next(
+            (track.track_sid for track in peer.desired.publications if track.client_track_id == name.client_track_id),
+            None,
+        )
+
+    # -- network quality
+
+    def _answer_quality(self, participant_sid: str, inputs: QualityInputs) -> None:
+        """Every input is answered at once: the client sends the next a second after the answer."""
+        client = self._clients[participant_sid]
+        client.round_trip_s = inputs.ice.rtt if inputs.ice is not None else None
+        remotes = [
+            {"sid": other, **self._quality(other).levels(inputs.remote_report_level)}
+            for other in self._clients
+            if other != participant_sid and inputs.remote_report_level > 0
+        ]
+        own = self._quality(participant_sid).levels(inputs.report_level)
+        self._send(participant_sid, "network_quality", media_signaling.network_quality(own, remotes))
+
+    def _quality(self, participant_sid: str) -> NetworkQuality:
+        peer, client = self._peers.get(participant_sid), self._clients[participant_sid]
+        kinds: dict[str, tuple[list[FlowQuality], list[FlowQuality]]] = {"audio": ([], []), "video": ([], [])}
+        if peer is not None:
+            for client_track_id, parameters in peer.applied.up_tracks.items():
+                rates = self._rates.up.get(UpTrackName(participant_sid, client_track_id))
+                if rates is not None:
+                    kinds[parameters.kind][0].append(rates.quality)
+            for subscription_id, down in peer.applied.down_tracks.items():
+                flow = self._rates.down.get((participant_sid, subscription_id))
+                if flow is not None:
+                    kinds["video" if down.is_video else "audio"][1].append(flow)
+        line = FlowQuality(round_trip_s=client.round_trip_s)
+        media = {kind: MediaQuality(worst([line, *sent]), worst([line, *got])) for kind, (sent, got) in kinds.items()}
+        return NetworkQuality(media["audio"], media["video"], connected=peer is not None and peer.connected)

@@ -1,0 +1,51 @@
+"""
+What a subscriber can receive. REMB of today's browsers stays near the rate that they do receive: it shows congestion, not spare capacity. So a
+subscriber is unbounded until it is congested, then held below, then tried upwards step by step.
+"""
+
+from math import inf
+
+CONGESTED_LOSS = 0.08
+CONGESTED_SHARE = 0.7
+"""REMB below this share of what was sent means a queue grows; measured 1.0 to 1.5 on free lines."""
+STARVED_REPORTS = 3
+"""For so many reports in a row: after a track starts, the browser's estimate follows only in steps."""
+LEAST_SENT_BPS = 200_000
+"""Below this rate a REMB says nothing: browsers start at 300 kbit/s."""
+BACK_OFF = 0.85
+FLOOR_BPS = 100_000
+FIRST_HOLD_S = 5.0
+LONGEST_HOLD_S = 60.0
+STEP_UP = 1.15
+UNBOUNDED_BPS = 20_000_000
+
+
+class DownlinkEstimate:
+    """One subscriber's. `budget_bps` is what may be sent to it, or infinity."""
+
+    def __init__(self) -> None:
+        self.budget_bps: float = inf
+        self._remb_bps: float = inf
+        self._hold_s = FIRST_HOLD_S
+        self._held_until_s = 0.0
+        self._starved = 0
+
+    def receive_remb(self, bitrate_bps: int) -> None:
+        self._remb_bps = bitrate_bps
+
+    def receive_report(self, sent_bps: float, fraction_lost: float, now: float) -> None:
+        """What was sent to the subscriber in the last second, and the share of it that it lost. Call once a second."""
+        starved = sent_bps > LEAST_SENT_BPS and self._remb_bps < CONGESTED_SHARE * sent_bps
+        self._starved = self._starved + 1 if starved else 0
+        if self._starved >= STARVED_REPORTS or (fraction_lost > CONGESTED_LOSS and sent_bps > FLOOR_BPS):
+            received = min(sent_bps * (1 - fraction_lost), self._remb_bps)
+            self.budget_bps = max(FLOOR_BPS, min(self.budget_bps, received) * BACK_OFF)
+            if now >= self._held_until_s:
+                self._held_until_s = now + self._hold_s
+                # Each step up that fails makes the next one wait longer.
+                self._hold_s = min(LONGEST_HOLD_S, self._hold_s * 2)
+        elif now >= self._held_until_s and self.budget_bps < inf:
+            self.budget_bps *= STEP_UP
+            if self.budget_bps > UNBOUNDED_BPS:
+                self.budget_bps = inf
+                self._hold_s = FIRST_HOLD_S

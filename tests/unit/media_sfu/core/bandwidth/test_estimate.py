@@ -1,0 +1,59 @@
+"""What a subscriber can receive."""
+
+from math import inf
+
+import pytest
+from media_sfu.core.bandwidth.estimate import DownlinkEstimate
+
+
+@pytest.fixture
+def estimate() -> DownlinkEstimate:
+    return DownlinkEstimate()
+
+
+def report(estimate: DownlinkEstimate, remb: int, sent: float, lost: float = 0.0, *, start: int, seconds: int) -> None:
+    for second in range(start, start + seconds):
+        estimate.receive_remb(remb)
+        estimate.receive_report(sent, lost, float(second))
+
+
+def test_a_free_line_has_no_bound(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=1_000_000, sent=900_000, start=0, seconds=10)
+
+    assert estimate.budget_bps == inf
+
+
+def test_an_estimate_that_lags_a_new_track_is_no_congestion(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=300_000, sent=1_000_000, start=0, seconds=2)
+    report(estimate, remb=900_000, sent=1_000_000, start=2, seconds=2)
+
+    assert estimate.budget_bps == inf
+
+
+def test_a_growing_queue_bounds_it_below_what_arrives(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=500_000, sent=1_000_000, start=0, seconds=3)
+
+    assert estimate.budget_bps == 425_000
+
+
+def test_loss_bounds_it_at_once(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=1)
+
+    assert estimate.budget_bps == 680_000
+
+
+def test_it_is_tried_upwards_after_a_while(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=1)
+    report(estimate, remb=700_000, sent=600_000, start=1, seconds=4)
+    assert estimate.budget_bps == 680_000
+
+    report(estimate, remb=700_000, sent=600_000, start=5, seconds=1)
+    assert estimate.budget_bps == pytest.approx(782_000)
+    report(estimate, remb=9_000_000, sent=600_000, start=6, seconds=30)
+    assert estimate.budget_bps == inf
+
+
+def test_a_low_rate_says_nothing(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=10_000, sent=100_000, start=0, seconds=10)
+
+    assert estimate.budget_bps == inf

@@ -1,0 +1,232 @@
+"""What subscribers get of their video tracks, and what clients are told over media signaling."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from contract.media import SetBandwidthProfile
+from media_sfu.core.actions import (
+    ChannelParameters,
+    OpenChannel,
+    PauseDownTrack,
+    RequestKeyframe,
+    ResumeDownTrack,
+    SendMessage,
+    SendSignal,
+    SetTargetLayer,
+    UpTrackName,
+)
+from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+
+from tests.kit.media_room import AUDIO, VIDEO, Scene, desired, publication, subscription
+
+SIMULCAST_ID = "efa50f00-58fd-46de-82e6-52fda52f9648"
+SIMULCAST = publication(SIMULCAST_ID, "MTcamera", VIDEO)
+SOURCE = UpTrackName("alice", SIMULCAST_ID)
+ASKED = ("active_speaker", "network_quality", "render_hints", "track_priority", "track_switch_off")
+LABELS = {channel: f"media-signaling.{channel}" for channel in (*ASKED, "publisher_hints")}
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Alice publishes a camera with three layers; Bob is subscribed, with a bandwidth profile and every channel."""
+    scene = Scene()
+    scene.open("alice", "chromium_simulcast_auto", desired(1, SIMULCAST), media_signaling=("publisher_hints",))
+    scene.open(
+        "bob",
+        "chromium_viewer",
+        desired(1, subscription("MTcamera", VIDEO)),
+        media_signaling=ASKED,
+        bandwidth_profile={"video": {"mode": "grid"}},
+    )
+    for sid, channels in (("alice", ("publisher_hints",)), ("bob", ASKED)):
+        for channel in channels:
+            say(scene, sid, channel, {"type": "ready"})
+    for sid in ("alice", "bob"):
+        scene.room.handle_connected(sid, 0.0)
+    return scene
+
+
+def say(scene: Scene, sid: str, channel: str, message: Mapping[str, Any], now: float = 0.0) -> None:
+    scene.room.receive_message(sid, LABELS[channel], json.dumps(message), now)
+
+
+def hint(scene: Scene, **members: Any) -> None:
+    say(
+        scene,
+        "bob",
+        "render_hints",
+        {"type": "render_hints", "subscriber": {"id": 1, "hints": [{"track": "MTcamera", **members}]}},
+    )
+
+
+def told(scene: Scene, kind: str) -> list[dict[str, Any]]:
+    messages = [json.loads(action.text) for action in scene.actions(SendMessage)]
+    return [message for message in messages if message["type"] == kind]
+
+
+def up(layers: tuple[int, ...]) -> UpTrackStatistics:
+    return UpTrackStatistics(
+        packets=layers,
+        octets=layers,
+        last_arrival_s=(0.0,) * 3,
+        lost=0,
+        fraction_lost=0.0,
+        jitter_s=0.0,
+        audio_level_db=None,
+    )
+
+
+def down(octets: int, lost: float = 0.0) -> DownTrackStatistics:
+    return DownTrackStatistics(
+        packets=1, octets=octets, nacks=0, retransmitted=0, fraction_lost=lost, jitter_s=0.0, round_trip_s=0.01, layer=2
+    )
+
+
+def seconds_pass(scene: Scene, start: int, seconds: int, layers: tuple[int, ...], lost: float = 0.0) -> None:
+    """Statistics of so many seconds; `layers` are octets a second, the highest is what Bob gets."""
+    for second in range(start, start + seconds):
+        scene.room.receive_statistics(
+            {SOURCE: up(tuple(octets * (second + 1) for octets in layers))},
+            {("bob", "MTcamera-1"): down(layers[-1] * (second + 1), lost)},
+            float(second),
+        )
+
+
+def test_channels_that_were_asked_for_are_opened_and_announced() -> None:
+    scene = Scene()
+    scene.open("bob", "chromium_viewer", desired(1), media_signaling=("render_hints", "extension_transcriptions"))
+
+    actions = scene.actions(OpenChannel, SendSignal)
+    assert actions[0].description is not None
+    assert "m=application" in actions[0].description.sdp
+    assert actions[1:] == [OpenChannel("bob", "media-signaling.render_hints", ChannelParameters(), None)]
+
+
+def test_a_subscriber_starts_with_the_highest_layer(scene: Scene) -> None:
+    assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 2, 3)]
+
+
+def test_a_small_picture_gets_a_low_layer(scene: Scene) -> None:
+    scene.actions()
+    hint(scene, render_dimensions={"width": 320, "height": 180})
+
+    assert scene.actions(SetTargetLayer, RequestKeyframe) == [
+        SetTargetLayer("bob", "MTcamera-1", 0, 3),
+        RequestKeyframe(SOURCE),
+    ]
+
+
+def test_a_hidden_track_is_switched_off_and_on_again(scene: Scene) -> None:
+    scene.actions()
+    hint(scene, enabled=False)
+    actions = scene.actions()
+    assert PauseDownTrack("bob", "MTcamera-1") in actions
+    assert [json.loads(action.text) for action in actions if isinstance(action, SendMessage)] == [
+        {"type": "render_hints", "subscriber": {"id": 1, "hints": [{"track": "MTcamera", "result": "OK"}]}},
+        {"type": "track_switch_off", "off": ["MTcamera"], "on": []},
+    ]
+
+    hint(scene, enabled=True)
+    actions = scene.actions()
+    assert ResumeDownTrack("bob", "MTcamera-1") in actions
+    assert RequestKeyframe(SOURCE) in actions
+    assert {"type": "track_switch_off", "off": [], "on": ["MTcamera"]} in [
+        json.loads(action.text) for action in actions if isinstance(action, SendMessage)
+    ]
+
+
+def test_a_new_subscription_of_the_same_track_begins_switched_on(scene: Scene) -> None:
+    hint(scene, enabled=False)
+    scene.actions()
+    scene.desire("bob", desired(2))
+    hint(scene, enabled=True)
+
+    assert scene.actions(PauseDownTrack, ResumeDownTrack) == []
+
+
+def test_the_application_bound_is_kept(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
+    scene.actions()
+    scene.room.set_bandwidth_profile(
+        SetBandwidthProfile(
+            participant_sid="bob",
+            lease_epoch=1,
+            bandwidth_profile={"video": {"mode": "grid", "max_subscription_bandwidth": 1_000_000}},
+        ),
+        2.0,
+    )
+
+    assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 1, 3)]
+
+
+def test_a_lossy_line_gets_a_lower_layer(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
+    scene.actions()
+    seconds_pass(scene, 2, 1, (12_500, 50_000, 250_000), lost=0.5)
+
+    assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 1, 3)]
+
+
+def test_layers_that_nobody_gets_are_turned_off(scene: Scene) -> None:
+    hint(scene, render_dimensions={"width": 320, "height": 180})
+    scene.actions()
+    seconds_pass(scene, 0, 6, (12_500, 50_000, 250_000))
+
+    (message,) = told(scene, "publisher_hints")
+    assert [layer["enabled"] for layer in message["publisher"]["hints"][0]["encodings"]] == [True, False, False]
+    assert message["publisher"]["hints"][0]["track"] == "MTcamera"
+
+
+def test_below_a_layer_that_does_not_flow_all_stay_on(scene: Scene) -> None:
+    scene.actions()
+    seconds_pass(scene, 0, 6, (12_500, 50_000, 0))
+
+    assert told(scene, "publisher_hints") == []
+
+
+def test_who_is_loud_is_told_to_the_others() -> None:
+    scene = Scene()
+    microphone = publication("59293ed1-1086-4706-9c3c-3c61662d7af3", "MTmicrophone", AUDIO)
+    scene.open("alice", "chromium_simulcast_auto", desired(1, microphone), media_signaling=("active_speaker",))
+    scene.open("bob", "chromium_viewer", desired(1), media_signaling=("active_speaker",))
+    for sid in ("alice", "bob"):
+        say(scene, sid, "active_speaker", {"type": "ready"})
+    scene.actions()
+
+    for fifth in range(10):
+        scene.room.receive_levels({UpTrackName("alice", microphone.client_track_id): -20}, fifth / 5)
+
+    assert scene.actions(SendMessage) == [
+        SendMessage("bob", LABELS["active_speaker"], json.dumps({"type": "active_speaker", "participant": "alice"}))
+    ]
+
+
+def test_every_quality_input_is_answered(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000), lost=0.05)
+    scene.actions()
+    say(scene, "bob", "network_quality", {"type": "network_quality", "reportLevel": 1, "remoteReportLevel": 1})
+
+    assert told(scene, "network_quality") == [
+        {"type": "network_quality", "local": {"level": 3}, "remotes": [{"sid": "alice", "level": 5}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"track_priority","track":"MTnobody","subscribe":"high"}',
+        '{"type":"publisher_hints","id":1,"hints":[]}',
+        '{"type":"junk"}',
+        "junk",
+    ],
+)
+def test_messages_that_make_no_sense_change_nothing(scene: Scene, text: str) -> None:
+    scene.actions()
+    for label in LABELS.values():
+        scene.room.receive_message("bob", label, text, 1.0)
+    scene.room.receive_message("bob", "nobody's label", text, 1.0)
+    scene.room.receive_message("nobody", "nobody's label", text, 1.0)
+
+    assert scene.actions() == []
