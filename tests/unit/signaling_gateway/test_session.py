@@ -638,6 +638,19 @@ def test_a_stale_command_drops_the_socket(connected: Client, owner: str) -> None
     assert connected.events() == [Finished(4001, "session resumed elsewhere")]
 
 
+@pytest.mark.parametrize("code", [53118, 53204])
+def test_an_update_of_somebody_who_is_out_already_asks_why(connected: Client, code: int) -> None:
+    connected.update(participant={"revision": 5, "tracks": []})
+    connected.asked()
+    connected.rooms(NotDone(code=code, message="gone"))
+    assert connected.heard() == []
+    assert connected.events() == [Behind()]
+
+    connected.event(8, ended=(Ended(participant_sid="PA1", reason=LeaveReason.ROOM_COMPLETED),))
+
+    assert connected.heard() == [{"type": "disconnected", "version": 2, "status": "completed"}]
+
+
 def test_a_peer_that_the_node_lost_ends_the_session(connected: Client) -> None:
     connected.session.receive_bus_reconnected()
     connected.asked()

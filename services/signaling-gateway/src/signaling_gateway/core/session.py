@@ -90,6 +90,8 @@ SERVER_BUSY = 53006
 SESSION_LOST = 53001
 MEDIA_FAILED = 53405
 
+PARTICIPANT_GONE = frozenset({53106, 53118, 53204})
+
 VerifyReply = TokenVerified | CredentialsVerified | NotVerified
 RoomReply = Joined | Done | Described | NotDone
 MediaReply = PeerDescribed | MediaDone | MediaRefused
@@ -395,6 +397,8 @@ class Session:
                 self._join(reply, now)
             case ((LeaveRoom() | DetachSession()), _):
                 pass
+            case ((UpdateParticipant() | UpdateSession()), NotDone(code=code)) if code in PARTICIPANT_GONE:
+                self._events.append(Behind())  # the event that says why is on its way, or was lost
             case _, NotDone() if not self.is_over:
                 self._refuse(reply.code, reply.message, now, is_stale=reply.stale)
 
