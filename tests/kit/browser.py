@@ -305,6 +305,20 @@ class Chromium:
         uncaught = {tab.name: tab.errors for tab in opened if tab.errors}
         assert not uncaught, f"exceptions that the pages did not catch: {uncaught}"
 
+    @asynccontextmanager
+    async def visit(self, address: str, **options: Any) -> AsyncIterator[Page]:
+        """A page of somebody else's, in a context with these options. An exception that it did not catch fails the test."""
+        context = await self._browser.new_context(**options)
+        page = await context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        try:
+            await page.goto(address)
+            yield page
+        finally:
+            await context.close()
+        assert not errors, f"exceptions that the page did not catch: {errors}"
+
 
 def find_chromium() -> str:
     """Path of the browser: `$CHROMIUM`, or what the system has."""

@@ -1,6 +1,6 @@
 // Wires the page: lobby, call, panels and keys.
 
-import { join } from "./api.js";
+import { complete, join } from "./api.js";
 import { Call } from "./call.js";
 import { Lobby } from "./lobby.js";
 import { canShareScreen } from "./screen.js";
@@ -155,6 +155,10 @@ for (const button of document.querySelectorAll("[data-close]")) {
     $(opener).focus();
   });
 }
+$("end-room").addEventListener("click", async () => {
+  if (!confirm("End the call for everybody?")) return;
+  await complete($("room-name").textContent).catch((error) => toast(error.message));
+});
 $("copy-link").addEventListener("click", async () => {
   await navigator.clipboard.writeText(location.href);
   toast("Invite link copied");
