@@ -1,15 +1,13 @@
 """Publishes room events that are committed: at once after their transaction, and again when that may have failed."""
 
-import asyncio
-
 import structlog
 from contract.rooms import RoomEvent
 from contract.subjects import room_event
 from service_kit.bus import Bus, BusUnavailable
-from sqlalchemy.exc import SQLAlchemyError
 
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
+from rooms_api.loops import repeat
 from rooms_api.store.rooms import RoomStore
 
 log = structlog.get_logger()
@@ -40,17 +38,13 @@ class Outbox:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except SQLAlchemyError as error:
-                log.warning("cannot sweep the outbox", error=repr(error))
-            await asyncio.sleep(PERIOD_S)
+        await repeat(PERIOD_S, self.sweep)
 
     async def sweep(self) -> None:
         """Delete what was published, and publish what was left over. Listeners ignore what they have already."""
-        published, self._published = self._published, []
+        published = self._published[:]
         await self._store.forget_published(published)
+        del self._published[: len(published)]
         for left in await self._store.unpublished(before=self._clock.wall() - OVERDUE_S):
             try:
                 await self._bus.publish(room_event(left.room_sid), RoomEvent.model_validate_json(left.event))

@@ -1,16 +1,14 @@
 """What happens by itself: deadlines kept in the database, gateways that fall silent, and every active room's revision each second."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
-from contract.errors import Refused
 from contract.rooms import GatewayAlive, RoomRevisions
 from contract.subjects import ROOM_REVISIONS
-from service_kit.bus import Bus, BusUnavailable
-from sqlalchemy.exc import SQLAlchemyError
+from service_kit.bus import Bus
 
 from rooms_api.clock import Clock
+from rooms_api.loops import repeat
 from rooms_api.service import RoomService
 from rooms_api.store.rooms import RoomStore
 
@@ -48,9 +46,9 @@ class Timers:
     async def run(self) -> None:
         """Run all the loops until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_every(PERIOD_S, self.publish_revisions))
-            tasks.create_task(_every(PERIOD_S, self.judge_gateways))
-            tasks.create_task(_every(DUE_PERIOD_S, self.handle_due))
+            tasks.create_task(repeat(PERIOD_S, self.publish_revisions))
+            tasks.create_task(repeat(PERIOD_S, self.judge_gateways))
+            tasks.create_task(repeat(DUE_PERIOD_S, self.handle_due))
 
     async def publish_revisions(self) -> None:
         """Let listeners notice the loss of a room's last event, or its end."""
@@ -75,12 +73,3 @@ class Timers:
 
     def _may_judge(self) -> bool:
         return self._bus.is_connected and self._clock.monotonic() >= self._judge_at
-
-
-async def _every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await work()
-        except (SQLAlchemyError, BusUnavailable, Refused) as error:
-            log.warning("timer failed", work=work.__name__, error=repr(error))
-        await asyncio.sleep(period_s)

@@ -1,0 +1,28 @@
+"""Work that is done again and again until the service stops. What was begun is finished first, so that no transaction is torn apart."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from contract.errors import Refused
+from service_kit.bus import BusUnavailable
+from sqlalchemy.exc import SQLAlchemyError
+
+log = structlog.get_logger()
+
+FINISH_S = 5.0
+
+
+async def repeat(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work`, pause, and so on until cancelled. A database or bus that is away is logged and waited for; any other failure ends the loop."""
+    while True:
+        running = asyncio.ensure_future(work())
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running], timeout=FINISH_S)
+            running.cancel()
+            raise
+        except (SQLAlchemyError, BusUnavailable, Refused) as error:
+            log.warning("cannot do now", work=work.__name__, error=repr(error))
+        await asyncio.sleep(period_s)
