@@ -5,7 +5,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -26,8 +26,15 @@ def open_database(url: str | None, default_file: Path) -> AsyncEngine:
     if parsed.get_backend_name() != "sqlite":
         return create_async_engine(parsed, pool_pre_ping=True)
     engine = create_async_engine(parsed)
+    prepare_sqlite(engine.sync_engine)
+    begin_immediately(engine.sync_engine)
+    return engine
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Readers beside one writer (WAL), commits flushed to the disk, and no transaction that nobody began."""
+
+    @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:  # the driver's connection, which SQLAlchemy does not type
         connection.isolation_level = None  # the driver would begin deferred transactions of its own
         cursor = connection.cursor()
@@ -35,17 +42,13 @@ def open_database(url: str | None, default_file: Path) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+
+def begin_immediately(engine: Engine) -> None:
+    """Make transactions take the write lock when they begin. An engine for reading alone is left without, and never waits for a writer."""
+
+    @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def reading_only(engine: AsyncEngine) -> AsyncEngine:
-    """The same database for queries alone: no transaction, so that readers on SQLite never wait for a writer."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 async def migrate(engine: AsyncEngine, versions: Path, version_table: str) -> None:

@@ -20,9 +20,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def rest(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=stack.rooms_api_url, auth=(ACCOUNT, TOKEN), trust_env=False, timeout=30
-    ) as client:
+    with httpx.Client(base_url=stack.rooms_api_url, auth=(ACCOUNT, TOKEN), trust_env=False, timeout=30) as client:
         yield client
 
 

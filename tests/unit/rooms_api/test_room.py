@@ -200,7 +200,7 @@ def test_an_older_client_revision_is_no_error_and_changes_nothing(test):
 def test_unpublishing_takes_the_track_from_its_subscribers(test):
     test.join("alice", audio())
     bob = test.join("bob")
-    (subscription,) = [s.id for s in bob.subscriptions.values()]
+    (subscription,) = [s.message.id for s in bob.subscriptions.values()]
     test.room.take_change()
     test.room.update_participant(update("PA-alice", 2), 1001.0, test.new_sid)
 
@@ -256,7 +256,7 @@ def test_a_failed_subscription_stays_with_its_code(test):
     bob = test.join("bob")
     (subscription,) = bob.subscriptions.values()
     test.room.take_change()
-    test.room.fail_subscription("PA-bob", subscription.id, 53404, 1001.0)
+    test.room.fail_subscription("PA-bob", subscription.message.id, 53404, 1001.0)
 
     change = test.room.take_change()
 

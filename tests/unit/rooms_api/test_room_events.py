@@ -122,7 +122,9 @@ class FollowedRoom(RuleBasedStateMachine):
     def fail_tracks(self, identity: str) -> None:
         if participant := self.participant(identity):
             for subscribed in list(participant.subscriptions.values())[:1]:
-                self.act(lambda s=subscribed: self.room.fail_subscription(participant.sid, s.id, 53404, self.now))
+                self.act(
+                    lambda s=subscribed: self.room.fail_subscription(participant.sid, s.message.id, 53404, self.now)
+                )
             for track in participant.published_tracks()[:1]:
                 self.act(lambda t=track: self.room.fail_publication(participant.sid, t.sid, 53404, self.now))
 

@@ -147,6 +147,7 @@ class RoomService:
 
         _, room = await self._change(room_sid, decide)
         participant = room.participants[participant_sid]
+        self._know_home(participant_sid, room_sid)
         log.info(
             "participant connected", room_sid=room_sid, participant_sid=participant_sid, node_id=participant.node_id
         )
@@ -292,10 +293,13 @@ class RoomService:
         room_sid = await self._store.room_of(participant_sid)
         if room_sid is None:
             raise Refused(53204)
+        self._know_home(participant_sid, room_sid)
+        return room_sid
+
+    def _know_home(self, participant_sid: str, room_sid: str) -> None:
         self._homes[participant_sid] = room_sid
         while len(self._homes) > KNOWN_HOMES:
             self._homes.popitem(last=False)
-        return room_sid
 
     async def _change(self, room_sid: str, decide: Callable[[Room], T]) -> tuple[T, Room]:
         """

@@ -92,13 +92,13 @@ class Recorder:
     def enter(self, participant: Participant, subscribed: SubscribedTrack, revision: int) -> None:
         """The subscription is new or has new content."""
         participant.subscribed_revision = revision
-        self.entered[participant.sid, subscribed.track_sid] = subscribed
+        self.entered[participant.sid, subscribed.message.track_sid] = subscribed
         self.seen[participant.sid] = participant
 
     def drop(self, participant: Participant, subscribed: SubscribedTrack, revision: int) -> None:
         participant.subscribed_revision = revision
-        self.entered.pop((participant.sid, subscribed.track_sid), None)
-        self.left[participant.sid, subscribed.track_sid] = subscribed.id
+        self.entered.pop((participant.sid, subscribed.message.track_sid), None)
+        self.left[participant.sid, subscribed.message.track_sid] = subscribed.message.id
         self.seen[participant.sid] = participant
 
     def end(self, participant: Participant) -> None:
@@ -160,7 +160,7 @@ class Recorder:
         return [
             SubscribedChanged(
                 participant_sid=sid,
-                added=tuple(subscribed.subscription() for subscribed in added.get(sid, ())),
+                added=tuple(subscribed.message for subscribed in added.get(sid, ())),
                 removed=tuple(removed.get(sid, ())),
             )
             for sid in {**added, **removed}

@@ -40,24 +40,11 @@ class Track:
 
 @dataclass(slots=True)
 class SubscribedTrack:
-    """A track in a participant's set since `created_at` (epoch seconds)."""
+    """A track in a participant's set since `created_at` (epoch seconds). `message` is what listeners are told of it."""
 
-    id: str
-    track_sid: str
-    publisher_sid: str
-    kind: TrackKind
+    message: Subscription
     created_at: float
     updated_at: float
-    error_code: int | None = None
-
-    def subscription(self) -> Subscription:
-        return Subscription(
-            id=self.id,
-            track_sid=self.track_sid,
-            publisher_sid=self.publisher_sid,
-            kind=self.kind,
-            error_code=self.error_code,
-        )
 
 
 @dataclass(slots=True)
@@ -126,7 +113,7 @@ class Participant:
             client_revision=self.client_revision,
             published=self.publications(),
             published_revision=self.published_revision,
-            subscriptions=tuple(track.subscription() for track in self.subscriptions.values()),
+            subscriptions=tuple(subscribed.message for subscribed in self.subscriptions.values()),
             subscribed_revision=self.subscribed_revision,
             media_signaling=self.media_signaling,
             media_warnings=self.media_warnings,

@@ -19,6 +19,7 @@ from contract.rooms import (
     RoomSnapshot,
     RoomState,
     RoomStatus,
+    Subscription,
     TrackKind,
     UpdateParticipant,
     UpdateSession,
@@ -235,8 +236,8 @@ class Room:
         if participant is None:
             return
         for subscribed in participant.subscriptions.values():
-            if subscribed.id == subscription_id and subscribed.error_code != code:
-                subscribed.error_code = code
+            if subscribed.message.id == subscription_id and subscribed.message.error_code != code:
+                subscribed.message = subscribed.message.model_copy(update={"error_code": code})
                 subscribed.updated_at = now
                 self._recorder.enter(participant, subscribed, self._next)
 
@@ -485,14 +486,10 @@ class Room:
 
     def _subscribe(self, subscriber: Participant, publisher: Participant, track: Track, now: float) -> None:
         assert track.sid is not None
-        subscribed = SubscribedTrack(
-            id=f"{track.sid}-{self._next}",
-            track_sid=track.sid,
-            publisher_sid=publisher.sid,
-            kind=track.kind,
-            created_at=now,
-            updated_at=now,
+        message = Subscription(
+            id=f"{track.sid}-{self._next}", track_sid=track.sid, publisher_sid=publisher.sid, kind=track.kind
         )
+        subscribed = SubscribedTrack(message, created_at=now, updated_at=now)
         subscriber.subscriptions[track.sid] = subscribed
         self._recorder.enter(subscriber, subscribed, self._next)
 

@@ -1,49 +1,102 @@
-"""The service's database: how it is read and written. SQLite in the data folder or PostgreSQL by URL, with the newest tables."""
+"""
+The service's database: SQLite in the data folder or PostgreSQL by URL, with the newest tables. Runs units of work on it.
+
+A unit of work is a plain function of a connection. On SQLite it runs in a thread, whole, so that a transaction costs one change of threads and
+not one for each statement; on PostgreSQL it runs on the asynchronous driver.
+"""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
-from service_kit.database import migrate, open_database, reading_only
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from service_kit.database import begin_immediately, migrate, open_database, prepare_sqlite
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 VERSIONS = Path(__file__).with_name("versions")
+READERS = 4
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
 
 
 class Database:
-    """An engine, and the one writer that SQLite allows at a time."""
+    """Raises what the driver raises when the database cannot be reached."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._reader = reading_only(engine)
-        self.is_sqlite = engine.dialect.name == "sqlite"
-        self._writer = asyncio.Lock() if self.is_sqlite else None
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._threads = _Threads(engine) if engine.dialect.name == "sqlite" else None
 
     @classmethod
     async def open(cls, url: str | None, data: Path) -> "Database":
-        """Connect and migrate. Raises what the driver raises when the database cannot be reached."""
+        """Connect and migrate."""
         engine = open_database(url, data / "rooms-api" / "rooms.db")
         await migrate(engine, VERSIONS, "rooms_api_version")
         return cls(engine)
 
-    @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for queries, each of which sees what is committed by then."""
-        async with self._reader.connect() as connection:
-            yield connection
+    @property
+    def is_sqlite(self) -> bool:
+        return self._threads is not None
 
-    @contextlib.asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, committed at the end."""
-        async with self._writer or contextlib.nullcontext(), self._engine.begin() as connection:
-            yield connection
+    async def read(self, work: Work[T]) -> T:
+        """Run queries, each of which sees what is committed by then."""
+        if self._threads is not None:
+            return await self._threads.read(work)
+        async with self._reader.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a transaction: committed when `work` returns, else rolled back."""
+        if self._threads is not None:
+            return await self._threads.write(work)
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
 
     async def is_reachable(self) -> bool:
-        """Tell whether a query goes through. Raises what the driver raises."""
-        async with self.reading() as connection:
-            return bool(await connection.scalar(text("SELECT 1")))
+        """Tell whether a query goes through."""
+        return bool(await self.read(lambda connection: connection.scalar(text("SELECT 1"))))
 
     async def close(self) -> None:
+        """Finish what runs, and disconnect."""
+        if self._threads is not None:
+            await self._threads.close()
         await self._engine.dispose()
+
+
+class _Threads:
+    """SQLite's side: one thread that writes, as SQLite has one writer at a time, and some that read beside it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        url = engine.url.set(drivername="sqlite+pysqlite")
+        self._write_engine = create_engine(url, pool_size=1, max_overflow=0)
+        self._read_engine = create_engine(url, pool_size=READERS, max_overflow=0)
+        for each in (self._write_engine, self._read_engine):
+            prepare_sqlite(each)
+        begin_immediately(self._write_engine)
+        self._writer = ThreadPoolExecutor(1, "database-writer")
+        self._readers = ThreadPoolExecutor(READERS, "database-reader")
+
+    async def read(self, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _read, self._read_engine, work)
+
+    async def write(self, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, _write, self._write_engine, work)
+
+    async def close(self) -> None:
+        for executor in (self._writer, self._readers):
+            await asyncio.to_thread(executor.shutdown)
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+
+def _read(engine: Engine, work: Work[T]) -> T:
+    with engine.connect() as connection:
+        return work(connection)
+
+
+def _write(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, Connection, Row, Select, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Order:
     sid: Column[str]
 
 
-async def read_page(connection: AsyncConnection, query: Select[Any], order: Order, request: PageRequest) -> Page:
+def read_page(connection: Connection, query: Select[Any], order: Order, request: PageRequest) -> Page:
     """Read one page of `query`, and one row more to know whether there is another page."""
     position = request.position
     key = tuple_(order.created_at, order.sid)
@@ -54,7 +53,7 @@ async def read_page(connection: AsyncConnection, query: Select[Any], order: Orde
         query = query.where(key < tuple_(position.created_at, position.sid))
     backward = position is not None and position.backward
     ordering = (order.created_at, order.sid) if backward else (order.created_at.desc(), order.sid.desc())
-    found = list(await connection.execute(query.order_by(*ordering).limit(request.size + 1)))
+    found = list(connection.execute(query.order_by(*ordering).limit(request.size + 1)))
     more, rows = len(found) > request.size, found[: request.size]
     if backward:
         rows.reverse()

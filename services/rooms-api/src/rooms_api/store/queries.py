@@ -56,13 +56,10 @@ class Queries:
         self._database = database
 
     async def _first(self, query: Select[Any]) -> Row[Any] | None:
-        async with self._database.reading() as connection:
-            row: Row[Any] | None = (await connection.execute(query)).first()
-            return row
+        return await self._database.read(lambda connection: connection.execute(query).first())
 
     async def _page(self, query: Select[Any], order: Order, request: PageRequest) -> Page:
-        async with self._database.reading() as connection:
-            return await read_page(connection, query, order, request)
+        return await self._database.read(lambda connection: read_page(connection, query, order, request))
 
     # -- rooms -----------------------------------------------------------------------------------------------------------------------
 

@@ -9,13 +9,13 @@ from contract.rooms import (
     ParticipantStatus,
     RoomStatus,
     RoomType,
+    Subscription,
     TrackKind,
     TrackPriority,
 )
-from sqlalchemy import Table, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rooms_api.core.change import Change
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
@@ -26,6 +26,16 @@ from rooms_api.store.database import Database
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
 
 ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
+
+REVISION = select(rooms.c.revision).where(rooms.c.sid == bindparam("sid"))
+INSERT_ROOM = insert(rooms)
+UPDATE_ROOM = update(rooms).where(
+    rooms.c.sid == bindparam("known_sid"), rooms.c.revision == bindparam("known_revision")
+)
+INSERT_EVENT = insert(outbox)
+DELETE_EVENT = delete(outbox).where(
+    outbox.c.room_sid == bindparam("known_sid"), outbox.c.revision == bindparam("known_revision")
+)
 
 
 class Conflict(Exception):
@@ -58,177 +68,157 @@ class RoomStore:
     # -- finding ---------------------------------------------------------------------------------------------------------------------
 
     async def revision(self, room_sid: str) -> int | None:
-        async with self._database.reading() as connection:
-            return await connection.scalar(select(rooms.c.revision).where(rooms.c.sid == room_sid))
+        return await self._database.read(lambda c: c.scalar(REVISION, {"sid": room_sid}))
 
     async def load(self, room_sid: str) -> Room | None:
         """The room with everybody who is connected or reconnecting, at one revision."""
-        async with self._database.reading() as connection:
+
+        def work(connection: Connection) -> Room | None:
             while True:
-                room = await _load(connection, room_sid)
+                room = _load(connection, room_sid)
                 # The parts come from several queries: the revision tells whether a change came in between.
-                if room is None or room.revision == await connection.scalar(
-                    select(rooms.c.revision).where(rooms.c.sid == room_sid)
-                ):
+                if room is None or room.revision == connection.scalar(REVISION, {"sid": room_sid}):
                     return room
+
+        return await self._database.read(work)
 
     async def find_in_progress(self, account_sid: str, name: str) -> str | None:
         """The SID of the account's room in progress that has this name."""
-        async with self._database.reading() as connection:
-            return await connection.scalar(
-                select(rooms.c.sid).where(
-                    rooms.c.account_sid == account_sid,
-                    rooms.c.unique_name == name,
-                    rooms.c.status == RoomStatus.IN_PROGRESS,
-                )
-            )
+        query = select(rooms.c.sid).where(
+            rooms.c.account_sid == account_sid,
+            rooms.c.unique_name == name,
+            rooms.c.status == RoomStatus.IN_PROGRESS,
+        )
+        return await self._database.read(lambda c: c.scalar(query))
 
     async def is_known_name(self, account_sid: str, name: str) -> bool:
         """Tell whether the account ever had a room of this name."""
-        async with self._database.reading() as connection:
-            return bool(
-                await connection.scalar(
-                    select(rooms.c.sid).where(rooms.c.account_sid == account_sid, rooms.c.unique_name == name).limit(1)
-                )
-            )
+        query = select(rooms.c.sid).where(rooms.c.account_sid == account_sid, rooms.c.unique_name == name).limit(1)
+        return await self._database.read(lambda c: c.scalar(query) is not None)
 
     async def name(self, account_sid: str, room_sid: str) -> str | None:
         """The name of the account's room with this SID, in any state."""
-        async with self._database.reading() as connection:
-            return await connection.scalar(
-                select(rooms.c.unique_name).where(rooms.c.sid == room_sid, rooms.c.account_sid == account_sid)
-            )
+        query = select(rooms.c.unique_name).where(rooms.c.sid == room_sid, rooms.c.account_sid == account_sid)
+        return await self._database.read(lambda c: c.scalar(query))
 
     async def find_session(self, session_hash: str) -> tuple[str, str] | None:
         """Room and participant SID of a session."""
-        async with self._database.reading() as connection:
-            row = (
-                await connection.execute(
-                    select(participants.c.room_sid, participants.c.sid).where(
-                        participants.c.session_hash == session_hash
-                    )
-                )
-            ).first()
+        query = select(participants.c.room_sid, participants.c.sid).where(participants.c.session_hash == session_hash)
+        row = await self._database.read(lambda c: c.execute(query).first())
         return (row.room_sid, row.sid) if row else None
 
     async def room_of(self, participant_sid: str) -> str | None:
-        async with self._database.reading() as connection:
-            return await connection.scalar(select(participants.c.room_sid).where(participants.c.sid == participant_sid))
+        query = select(participants.c.room_sid).where(participants.c.sid == participant_sid)
+        return await self._database.read(lambda c: c.scalar(query))
 
     async def due(self, now: float, limit: int = 100) -> list[str]:
         """SIDs of rooms with a timeout at or before `now`, the longest overdue first."""
-        async with self._database.reading() as connection:
-            found = await connection.scalars(
-                select(rooms.c.sid).where(rooms.c.next_timeout <= now).order_by(rooms.c.next_timeout).limit(limit)
-            )
-            return list(found)
+        query = select(rooms.c.sid).where(rooms.c.next_timeout <= now).order_by(rooms.c.next_timeout).limit(limit)
+        return await self._database.read(lambda c: list(c.scalars(query)))
 
     async def active_revisions(self) -> dict[str, int]:
         """The revision of every room with somebody in it."""
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(rooms.c.sid, rooms.c.revision).where(rooms.c.active_participants > 0)
-            )
-            return {row.sid: row.revision for row in found}
+        query = select(rooms.c.sid, rooms.c.revision).where(rooms.c.active_participants > 0)
+        return await self._database.read(lambda c: {row.sid: row.revision for row in c.execute(query)})
 
     async def gateways(self) -> set[str]:
         """The gateways that hold sockets of connected participants."""
-        async with self._database.reading() as connection:
-            found = await connection.scalars(
-                select(participants.c.gateway_id).where(participants.c.status == ParticipantStatus.CONNECTED).distinct()
-            )
-            return set(found)
+        query = select(participants.c.gateway_id).where(participants.c.status == ParticipantStatus.CONNECTED).distinct()
+        return await self._database.read(lambda c: set(c.scalars(query)))
 
     async def rooms_at_gateway(self, gateway_id: str) -> list[str]:
         """SIDs of rooms with connected participants at this gateway."""
-        async with self._database.reading() as connection:
-            found = await connection.scalars(
-                select(participants.c.room_sid)
-                .where(participants.c.status == ParticipantStatus.CONNECTED, participants.c.gateway_id == gateway_id)
-                .distinct()
-            )
-            return list(found)
+        query = (
+            select(participants.c.room_sid)
+            .where(participants.c.status == ParticipantStatus.CONNECTED, participants.c.gateway_id == gateway_id)
+            .distinct()
+        )
+        return await self._database.read(lambda c: list(c.scalars(query)))
 
     # -- writing ---------------------------------------------------------------------------------------------------------------------
 
     async def insert(self, room: Room, change: Change, now: float) -> None:
         """Store a new room. Raises `NameTaken`."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(INSERT_ROOM, _fixed(room) | _moving(room))
+            self._write_parts(connection, room, change, now)
+
         try:
-            async with self._database.writing() as connection:
-                await connection.execute(insert(rooms).values(_fixed(room) | _moving(room)))
-                await self._write_parts(connection, room, change, now)
+            await self._database.write(work)
         except IntegrityError as error:
             raise NameTaken from error
 
     async def save(self, room: Room, change: Change, now: float) -> None:
         """Store a change. Raises `Conflict` when the room in the database is not the one that the change was made to."""
-        async with self._database.writing() as connection:
-            result = await connection.execute(
-                update(rooms)
-                .where(rooms.c.sid == room.sid, rooms.c.revision == change.event.revision - 1)
-                .values(_moving(room))
-            )
-            if result.rowcount != 1:
-                raise Conflict
-            await self._write_parts(connection, room, change, now)
 
-    async def _write_parts(self, connection: AsyncConnection, room: Room, change: Change, now: float) -> None:
+        def work(connection: Connection) -> None:
+            known = {"known_sid": room.sid, "known_revision": change.event.revision - 1}
+            if connection.execute(UPDATE_ROOM, _moving(room) | known).rowcount != 1:
+                raise Conflict
+            self._write_parts(connection, room, change, now)
+
+        await self._database.write(work)
+
+    def _write_parts(self, connection: Connection, room: Room, change: Change, now: float) -> None:
         gone = [p.sid for p in change.participants if p.status is ParticipantStatus.DISCONNECTED]
         if gone:
-            await connection.execute(delete(tracks).where(tracks.c.participant_sid.in_(gone)))
-            await connection.execute(delete(subscriptions).where(subscriptions.c.participant_sid.in_(gone)))
+            connection.execute(delete(tracks).where(tracks.c.participant_sid.in_(gone)))
+            connection.execute(delete(subscriptions).where(subscriptions.c.participant_sid.in_(gone)))
         unpublished = [(sid, track_id) for sid, track_id, track in change.tracks if track is None]
         if unpublished:
-            await connection.execute(
+            connection.execute(
                 delete(tracks).where(tuple_(tracks.c.participant_sid, tracks.c.client_track_id).in_(unpublished))
             )
         left = [(sid, track_sid) for sid, track_sid, subscribed in change.subscriptions if subscribed is None]
         for batch in _batches(left, 200):
-            await connection.execute(
+            connection.execute(
                 delete(subscriptions).where(
                     tuple_(subscriptions.c.participant_sid, subscriptions.c.track_sid).in_(batch)
                 )
             )
-        await self._upsert(connection, participants, [_participant(room, p) for p in change.participants])
-        await self._upsert(
+        self._upsert(connection, participants, [_participant(room, p) for p in change.participants])
+        self._upsert(
             connection, tracks, [_track(room, sid, track) for sid, _, track in change.tracks if track is not None]
         )
-        await self._upsert(
+        self._upsert(
             connection,
             subscriptions,
             [_subscription(room, sid, entry) for sid, _, entry in change.subscriptions if entry is not None],
         )
-        await connection.execute(
-            insert(outbox).values(
-                room_sid=room.sid,
-                revision=change.event.revision,
-                event=change.event.model_dump_json(),
-                created_at=now,
-            )
+        connection.execute(
+            INSERT_EVENT,
+            {
+                "room_sid": room.sid,
+                "revision": change.event.revision,
+                "event": change.event.model_dump_json(),
+                "created_at": now,
+            },
         )
 
-    async def _upsert(self, connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+    def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
-            await connection.execute(self._upserts[table], rows)
+            connection.execute(self._upserts[table], rows)
 
     # -- outbox ----------------------------------------------------------------------------------------------------------------------
 
     async def unpublished(self, before: float, limit: int = 200) -> list[Unpublished]:
         """Events committed before `before` and not known to be published, each room's in order."""
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(outbox.c.room_sid, outbox.c.revision, outbox.c.event)
-                .where(outbox.c.created_at < before)
-                .order_by(outbox.c.created_at, outbox.c.revision)
-                .limit(limit)
-            )
-            return [Unpublished(row.room_sid, row.revision, row.event) for row in found]
+        query = (
+            select(outbox.c.room_sid, outbox.c.revision, outbox.c.event)
+            .where(outbox.c.created_at < before)
+            .order_by(outbox.c.created_at, outbox.c.revision)
+            .limit(limit)
+        )
+        return await self._database.read(
+            lambda c: [Unpublished(row.room_sid, row.revision, row.event) for row in c.execute(query)]
+        )
 
     async def forget_published(self, published: Sequence[tuple[str, int]]) -> None:
         """Delete these events, by room SID and revision, from the outbox."""
-        for batch in _batches(published, 200):
-            async with self._database.writing() as connection:
-                await connection.execute(delete(outbox).where(tuple_(outbox.c.room_sid, outbox.c.revision).in_(batch)))
+        rows = [{"known_sid": sid, "known_revision": revision} for sid, revision in published]
+        if rows:
+            await self._database.write(lambda c: c.execute(DELETE_EVENT, rows))
 
 
 def _upsert(dialect: Any, table: Table) -> Any:
@@ -341,19 +331,19 @@ def _track(room: Room, participant_sid: str, track: Track) -> dict[str, Any]:
 def _subscription(room: Room, participant_sid: str, subscribed: SubscribedTrack) -> dict[str, Any]:
     return {
         "participant_sid": participant_sid,
-        "track_sid": subscribed.track_sid,
+        "track_sid": subscribed.message.track_sid,
         "room_sid": room.sid,
-        "id": subscribed.id,
-        "publisher_sid": subscribed.publisher_sid,
-        "kind": subscribed.kind,
+        "id": subscribed.message.id,
+        "publisher_sid": subscribed.message.publisher_sid,
+        "kind": subscribed.message.kind,
         "created_at": subscribed.created_at,
         "updated_at": subscribed.updated_at,
-        "error_code": subscribed.error_code,
+        "error_code": subscribed.message.error_code,
     }
 
 
-async def _load(connection: AsyncConnection, room_sid: str) -> Room | None:
-    row = (await connection.execute(select(rooms).where(rooms.c.sid == room_sid))).first()
+def _load(connection: Connection, room_sid: str) -> Room | None:
+    row = (connection.execute(select(rooms).where(rooms.c.sid == room_sid))).first()
     if row is None:
         return None
     room = Room(
@@ -391,12 +381,12 @@ async def _load(connection: AsyncConnection, room_sid: str) -> Room | None:
         peak_participants=row.peak_participants,
     )
     if row.active_participants:
-        await _load_people(connection, room)
+        _load_people(connection, room)
     return room
 
 
-async def _load_people(connection: AsyncConnection, room: Room) -> None:
-    found = await connection.execute(
+def _load_people(connection: Connection, room: Room) -> None:
+    found = connection.execute(
         select(participants)
         .where(participants.c.room_sid == room.sid, participants.c.status.in_(ACTIVE))
         .order_by(participants.c.created_at, participants.c.sid)
@@ -427,7 +417,7 @@ async def _load_people(connection: AsyncConnection, room: Room) -> None:
             bandwidth_profile=row.bandwidth_profile,
             publisher=row.publisher,
         )
-    for row in await connection.execute(
+    for row in connection.execute(
         select(tracks).where(tracks.c.room_sid == room.sid).order_by(tracks.c.created_at, tracks.c.client_track_id)
     ):
         if owner := room.participants.get(row.participant_sid):
@@ -442,18 +432,20 @@ async def _load_people(connection: AsyncConnection, room: Room) -> None:
                 updated_at=row.updated_at,
                 error_code=row.error_code,
             )
-    for row in await connection.execute(
+    for row in connection.execute(
         select(subscriptions)
         .where(subscriptions.c.room_sid == room.sid)
         .order_by(subscriptions.c.created_at, subscriptions.c.track_sid)
     ):
         if owner := room.participants.get(row.participant_sid):
             owner.subscriptions[row.track_sid] = SubscribedTrack(
-                id=row.id,
-                track_sid=row.track_sid,
-                publisher_sid=row.publisher_sid,
-                kind=TrackKind(row.kind),
+                Subscription(
+                    id=row.id,
+                    track_sid=row.track_sid,
+                    publisher_sid=row.publisher_sid,
+                    kind=TrackKind(row.kind),
+                    error_code=row.error_code,
+                ),
                 created_at=row.created_at,
                 updated_at=row.updated_at,
-                error_code=row.error_code,
             )
