@@ -916,15 +916,15 @@ static bool keep_frame(down_track *d, const packet *p) {
     return d->frame_kept;
 }
 
-/* The number kept free for a packet that comes late. Offsets only grow, so it lies at or after the number that today's offset gives. */
+/* The number kept free for a packet that comes late. Within a layer numbers and history run in the same order. */
 static sent *find_reserved(down_track *d, const packet *p) {
-    for (int64_t out = p->extended_seq - d->seq_offset; out <= d->last_out; out++) {
-        if (d->last_out - out > (int64_t)d->history_mask) return NULL;
+    for (int64_t out = d->last_out, oldest = out - (int64_t)d->history_mask; out >= oldest; out--) {
         sent *entry = &d->history[out & d->history_mask];
-        if (entry->out != (uint32_t)out || entry->state == SENT_NOT || entry->layer != p->source->layer) return NULL;
+        if (entry->out != (uint32_t)out || entry->state == SENT_NOT) return NULL; /* before the first packet */
+        if (entry->layer != p->source->layer) continue;
         int32_t distance = (int32_t)(entry->in - (uint32_t)p->extended_seq);
         if (distance == 0) return entry->state == SENT_RESERVED ? entry : NULL;
-        if (distance > 0) return NULL;
+        if (distance < 0) return NULL;
     }
     return NULL;
 }
