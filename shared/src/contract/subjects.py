@@ -51,6 +51,11 @@ def participant_signal(participant_sid: str) -> str:
     return f"signal.v1.participant.{participant_sid}"
 
 
+def peer_relay(participant_sid: str) -> str:
+    """Request: a `peers.RelayToPeer`, answered with `peers.Relayed` by the gateway that holds the participant's socket."""
+    return f"signal.v1.peer.{participant_sid}"
+
+
 def insights_event(room_sid: str) -> str:
     """Published by gateways: telemetry of the client SDK, stored by rooms-api."""
     return f"insights.v1.event.{room_sid}"

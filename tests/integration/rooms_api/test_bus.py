@@ -95,7 +95,6 @@ async def test_rooms_that_cannot_be_joined_say_why(api: RoomsApi) -> None:
     full = await api.create(UniqueName="full", MaxParticipants=1)
     ended = await api.create(UniqueName="ended")
     await api.rest.post("/v1/Rooms/ended", data={"Status": "completed"})
-    await api.create(UniqueName="direct", Type="peer-to-peer")
     await api.create(UniqueName="far", MediaRegion="au1")
     await api.join("alice", room="full")
 
@@ -106,7 +105,6 @@ async def test_rooms_that_cannot_be_joined_say_why(api: RoomsApi) -> None:
 
     assert await code("full") == await code(full["sid"]) == 53105
     assert await code(ended["sid"]) == 53118
-    assert await code("direct") == 53104
     assert await code("RM" + "0" * 32) == 53106
     assert await code("") == 53100
     assert await code("x" * 129) == 53101

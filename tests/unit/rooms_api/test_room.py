@@ -141,9 +141,13 @@ def test_an_ended_room_admits_nobody(test):
 
 
 @pytest.mark.parametrize("kind", [RoomType.PEER_TO_PEER, RoomType.GO])
-def test_types_without_a_media_server_are_refused(kind):
-    with refused(53104):
-        RoomUnderTest(RoomSettings(type=kind)).join("alice")
+def test_between_browsers_a_track_is_received_under_its_publishers_own_id(kind):
+    test = RoomUnderTest(RoomSettings(type=kind))
+    test.join("alice", video("cam"))
+
+    bob = test.join("bob")
+
+    assert [subscribed.message.id for subscribed in bob.subscriptions.values()] == ["cam"]
 
 
 def test_what_is_refused_changes_nothing(test):

@@ -35,7 +35,7 @@ from rooms_api.core.names import check_identity, check_room_name
 from rooms_api.core.placement import Nodes, NoNode
 from rooms_api.core.room import Admission, Room
 from rooms_api.core.rules import Rules
-from rooms_api.core.settings import RoomSettings
+from rooms_api.core.settings import DIRECT_TYPES, RoomSettings
 from rooms_api.store.rooms import Conflict, NameTaken, RoomStore
 
 log = structlog.get_logger()
@@ -280,7 +280,10 @@ class RoomService:
         self._nodes.require(self._policy.ad_hoc_settings.media_region, self._clock.monotonic())
         return await self.create_room(account_sid, name, self._policy.ad_hoc_settings, "ad_hoc")
 
-    def _place(self, room: Room) -> str:
+    def _place(self, room: Room) -> str | None:
+        """The node for somebody who joins; None in a room whose browsers talk to each other."""
+        if room.settings.type in DIRECT_TYPES:
+            return None
         now = self._clock.monotonic()
         live = {node.node_id for node in self._nodes.live(now)}
         current = next((p.node_id for p in room.participants.values() if p.node_id in live), None)

@@ -10,6 +10,7 @@ from collections import deque
 import structlog
 from contract.keys import VerifyToken
 from contract.media import MediaCommand, MediaRefused, PeerSignal, media_reply
+from contract.peers import Relayed, RelayToPeer
 from contract.rooms import (
     Joined,
     JoinRoom,
@@ -18,9 +19,10 @@ from contract.rooms import (
     RoomCommand,
     RoomEvent,
     RoomSnapshot,
+    RoomType,
     room_reply,
 )
-from contract.subjects import ROOM_COMMAND, media_command, participant_signal
+from contract.subjects import ROOM_COMMAND, media_command, participant_signal, peer_relay
 from pydantic import TypeAdapter
 from service_kit.bus import BusUnavailable, Subscription
 from service_kit.tracing import start_trace
@@ -32,6 +34,7 @@ from signaling_gateway.core.session import (
     Ask,
     AskIssuer,
     AskNode,
+    AskPeer,
     AskRooms,
     Behind,
     Failed,
@@ -55,7 +58,11 @@ READS_TOO_SLOWLY = 1013
 BROKEN_INVARIANT = 1011
 NO_CLOSE_FRAME = 1006
 
+DIRECT_TYPES = frozenset({RoomType.PEER_TO_PEER, RoomType.GO})
+
 _peer_signal = TypeAdapter(PeerSignal)
+_relay_to_peer = TypeAdapter(RelayToPeer)
+_relayed = TypeAdapter(Relayed)
 
 
 class Connection:
@@ -79,7 +86,7 @@ class Connection:
         self._is_done = False
         self._room_sid: str | None = None
         self._participant_sid = ""
-        self._signals: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
 
     async def run(self) -> None:
         """Serve the socket until it is closed and every owner knows. Raises nothing that one bad client could cause."""
@@ -257,6 +264,8 @@ class Connection:
                 await self._ask_rooms(command)
             case AskNode(node_id=node_id, message=order):
                 await self._ask_node(node_id, order)
+            case AskPeer(message=relay):
+                await self._ask_peer(relay)
         self._pump()
 
     async def _ask_issuer(self, verify: VerifyToken) -> None:
@@ -308,6 +317,19 @@ class Connection:
             )
         self._session.receive_media_reply(reply, self._loop.time())
 
+    async def _ask_peer(self, relay: RelayToPeer) -> None:
+        try:
+            self._require_bus()
+            subject = peer_relay(relay.participant_sid)
+            reply = await self._gateway.bus.request(subject, relay, _relayed, NODE_TIMEOUT_S)
+        except BusUnavailable:
+            reply = Relayed(taken=False)
+        if reply.taken:
+            self._session.receive_peer_reply(relay)
+        else:
+            UNANSWERED.labels("peer").inc()
+            self._session.receive_peer_silence(relay, self._loop.time())
+
     def _require_bus(self) -> None:
         """A request made while the bus is away would be sent when it is back, after its asker has given it up."""
         if not self._gateway.bus.is_connected:
@@ -328,19 +350,27 @@ class Connection:
         self._room_sid = joined.snapshot.room.sid
         self._participant_sid = joined.participant_sid
         subject = participant_signal(joined.participant_sid)
-        self._signals = await self._gateway.bus.listen(subject, _peer_signal, self._receive_signal)
+        self._subscriptions = [await self._gateway.bus.listen(subject, _peer_signal, self._receive_signal)]
+        if joined.snapshot.room.type in DIRECT_TYPES:
+            subject = peer_relay(joined.participant_sid)
+            self._subscriptions.append(await self._gateway.bus.answer(subject, _relay_to_peer, self._receive_relay))
         await self._gateway.feeds.follow(self._room_sid, self, joined.snapshot.revision)
 
     async def _unfollow(self) -> None:
-        if self._signals is not None:
-            await self._signals.stop()
-            self._signals = None
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            await subscription.stop()
         if self._room_sid is not None:
             await self._gateway.feeds.unfollow(self._room_sid, self)
 
     async def _receive_signal(self, signal: PeerSignal) -> None:
         self._session.receive_signal(signal)
         self._pump()
+
+    async def _receive_relay(self, relay: RelayToPeer) -> Relayed:
+        taken = self._session.receive_relay(relay)
+        self._pump()
+        return Relayed(taken=taken)
 
     def receive_bus_reconnected(self) -> None:
         self._session.receive_bus_reconnected()

@@ -87,7 +87,7 @@ class Room:
         """
         Let a participant in; an older one of the same identity is disconnected in the same change.
 
-        Raises 53118 for an ended room, 53105 for a full one, 53200 to 53202 for a bad identity, 53104 where the type cannot be joined yet.
+        Raises 53118 for an ended room, 53105 for a full one, 53200 to 53202 for a bad identity.
         """
         self._require_progress()
         self.check_admission(request.identity)
@@ -127,8 +127,6 @@ class Room:
         """Raises what `join` would refuse this identity with. Changes nothing."""
         self._require_progress()
         check_identity(identity)
-        if self.settings.type in DIRECT_TYPES:
-            raise Refused(53104, "Rooms of this type cannot be joined")
         others = sum(participant.identity != identity for participant in self.participants.values())
         if others >= self.settings.max_participants:
             raise Refused(53105)
@@ -486,8 +484,13 @@ class Room:
 
     def _subscribe(self, subscriber: Participant, publisher: Participant, track: Track, now: float) -> None:
         assert track.sid is not None
+        # Between browsers SDP passes through unchanged, and with it the publisher's own track ids.
+        direct = self.settings.type in DIRECT_TYPES
         message = Subscription(
-            id=f"{track.sid}-{self._next}", track_sid=track.sid, publisher_sid=publisher.sid, kind=track.kind
+            id=track.client_track_id if direct else f"{track.sid}-{self._next}",
+            track_sid=track.sid,
+            publisher_sid=publisher.sid,
+            kind=track.kind,
         )
         subscribed = SubscribedTrack(message, created_at=now, updated_at=now)
         subscriber.subscriptions[track.sid] = subscribed

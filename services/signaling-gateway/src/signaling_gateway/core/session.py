@@ -32,6 +32,7 @@ from contract.media import (
     SetBandwidthProfile,
     SetDesired,
 )
+from contract.peers import RelayToPeer
 from contract.rooms import (
     Described,
     DetachSession,
@@ -54,6 +55,7 @@ from contract.rooms import (
 )
 
 from signaling_gateway.core.lane import Lane
+from signaling_gateway.core.peer_to_peer import Mesh
 from signaling_gateway.core.relay import Relay, awaits_description
 from signaling_gateway.core.view import Lists, View, desired_state, media_signaling
 from signaling_gateway.core.wire import (
@@ -142,7 +144,14 @@ class AskNode:
     message: MediaCommand
 
 
-Ask = AskIssuer | AskRooms | AskNode
+@dataclass(frozen=True, slots=True)
+class AskPeer:
+    """The gateway of another participant of a peer-to-peer room."""
+
+    message: RelayToPeer
+
+
+Ask = AskIssuer | AskRooms | AskNode | AskPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,7 @@ class _Seat:
     session: str
     lease_epoch: int
     node_id: str
+    """Empty in a peer-to-peer room."""
     peer_connection_id: str
     is_resumed: bool
 
@@ -208,6 +218,8 @@ class Session:
         self._desired: DesiredState | None = None
         self._view = View("")
         self._relay = Relay(())
+        self._mesh: Mesh | None = None
+        """In a peer-to-peer room, in place of a peer at a node."""
         self._grace_s: float | None = None
         self._is_detached = False
         self._bodies: list[dict[str, Any]] = []
@@ -245,6 +257,8 @@ class Session:
             asks.append(AskRooms(command))
         if self._seat is not None and (order := self._node.message_to_send(now)) is not None:
             asks.append(AskNode(self._seat.node_id, order))
+        if self._mesh is not None:
+            asks += [AskPeer(relay) for relay in self._mesh.messages_to_send(now)]
         return asks
 
     def events_received(self) -> list[SessionEvent]:
@@ -253,8 +267,10 @@ class Session:
 
     def next_timeout(self) -> float | None:
         """When `commands_to_send` is worth a call again."""
-        times = [t for lane in (self._issuer, self._rooms, self._node) if (t := lane.next_timeout()) is not None]
-        return min(times, default=None)
+        times = [lane.next_timeout() for lane in (self._issuer, self._rooms, self._node)]
+        if self._mesh is not None:
+            times.append(self._mesh.next_timeout())
+        return min((t for t in times if t is not None), default=None)
 
     # -- the client --------------------------------------------------------------------------------------------------------------
 
@@ -318,7 +334,9 @@ class Session:
         if update.bandwidth_profile is not None:
             self._update_bandwidth_profile(seat, update.bandwidth_profile)
         for peer_connection in update.peer_connections:
-            if peer_connection.id == seat.peer_connection_id:
+            if self._mesh is not None:
+                self._mesh.receive_from_client(peer_connection)
+            elif peer_connection.id == seat.peer_connection_id:
                 self._update_peer_connection(seat, peer_connection)
         if len(self._node) > MAX_QUEUED:
             self._finish(TRY_AGAIN, "too much unanswered")
@@ -343,6 +361,8 @@ class Session:
         self._rooms.push(
             UpdateSession(participant_sid=seat.participant_sid, lease_epoch=seat.lease_epoch, bandwidth_profile=profile)
         )
+        if self._mesh is not None:
+            return
         self._node.drop_queued(lambda command: isinstance(command, SetBandwidthProfile))
         self._node.push(
             SetBandwidthProfile(
@@ -507,7 +527,9 @@ class Session:
         self._apply_pending(now)
         if self.is_over:
             return
-        if is_resumed:
+        if own.node_id is None:
+            self._open_directly(self._request)
+        elif is_resumed:
             self._node.push(
                 self._describe_peer(seat, self._latest_description(seat)), give_up_at=now + CONNECT_DEADLINE_S
             )
@@ -549,9 +571,32 @@ class Session:
 
     def _open(self, peer: PeerDescribed) -> None:
         seat = self._open_seat()
+        # In `synced` the client closes every peer connection that is not listed.
+        described = self._relay.description(peer.peer_connection_id, peer.description)
+        channels = self._relay.channels(peer.media_signaling)
+        self._say_open(
+            {
+                "peer_connections": described or [{"id": seat.peer_connection_id}],
+                "media_signaling": media_signaling(channels),
+            }
+        )
+        self._send_desired(is_forced=seat.is_resumed)
+
+    def _open_directly(self, request: Connect | Sync) -> None:
+        seat = self._open_seat()
+        snapshot, _ = self._current(seat)
+        self._mesh = Mesh(seat.participant_sid)
+        others = _others(snapshot, seat.participant_sid)
+        if isinstance(request, Sync):
+            entries = self._mesh.sync(request.peer_connections, others)
+        else:
+            entries = self._mesh.connect(seat.peer_connection_id, others)
+        self._say_open({"peer_connections": entries})
+
+    def _say_open(self, of_media: Lists) -> None:
+        seat = self._open_seat()
         snapshot, own = self._current(seat)
         self._phase = Phase.OPEN
-        described = self._relay.description(peer.peer_connection_id, peer.description)
         body: Lists = {
             "type": "synced" if seat.is_resumed else "connected",
             "version": VERSION,
@@ -560,14 +605,11 @@ class Session:
             "name": snapshot.room.name,
             "options": self._options(snapshot),
             **self._view.whole(snapshot, own),
-            # In `synced` the client closes every peer connection that is not listed.
-            "peer_connections": described or [{"id": seat.peer_connection_id}],
-            "media_signaling": media_signaling(self._relay.channels(peer.media_signaling)),
+            **of_media,
         }
         self._bodies.append(body)
         self._events.append(Opened(snapshot.room.sid, seat.participant_sid, seat.is_resumed))
         self._request = None
-        self._send_desired(is_forced=seat.is_resumed)
 
     def _options(self, snapshot: RoomSnapshot) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -602,6 +644,9 @@ class Session:
             self._lose_lease()
         else:
             self._take_snapshot(snapshot)
+            if self._mesh is not None:  # a new lease of theirs may be among what was missed
+                for sid in _others(snapshot, seat.participant_sid):
+                    self._mesh.repeat_to(sid)
             self._apply_pending(now)
 
     def receive_room_gone(self, now: float) -> None:
@@ -616,11 +661,30 @@ class Session:
         elif not self.is_over:
             self._relay.hold(signal)
 
+    def receive_relay(self, relay: RelayToPeer) -> bool:
+        """Another client speaks to this one. False when this session is not ready for it: let it be repeated."""
+        if self._mesh is None or self._phase is not Phase.OPEN:
+            return False
+        entries = self._mesh.receive_from_other(relay)
+        self._tell({"peer_connections": entries} if entries else {})
+        return entries is not None
+
+    def receive_peer_reply(self, relay: RelayToPeer) -> None:
+        """The other gateway has passed it on."""
+        if self._mesh is not None:
+            self._mesh.receive_reply(relay)
+
+    def receive_peer_silence(self, relay: RelayToPeer, now: float) -> None:
+        if self._mesh is not None:
+            self._mesh.receive_silence(relay, now)
+
     def receive_bus_reconnected(self) -> None:
         """What was on its way may be lost."""
         for lane in (self._issuer, self._rooms, self._node):
             lane.retry_now()
-        if self._phase is Phase.OPEN:
+        if self._mesh is not None:
+            self._mesh.retry_now()
+        if self._phase is Phase.OPEN and self._mesh is None:
             self._send_desired(is_forced=True)
 
     def _apply_pending(self, now: float) -> None:
@@ -646,6 +710,9 @@ class Session:
                 self._lose_lease()
                 return
             self._take_snapshot(snapshot)
+            if self._mesh is not None:
+                for leased in event.leased:
+                    self._mesh.repeat_to(leased.participant_sid)
 
     def _take_snapshot(self, snapshot: RoomSnapshot) -> None:
         seat = self._open_seat()
@@ -654,8 +721,13 @@ class Session:
             raise AssertionError(f"session of {seat.participant_sid} vanished")
         self._snapshot = snapshot.model_copy(update={"sessions": (own,)})
         if self._phase is Phase.OPEN:
-            self._tell(self._view.changes(snapshot, own))
-            self._send_desired()
+            changes = self._view.changes(snapshot, own)
+            if self._mesh is None:
+                self._tell(changes)
+                self._send_desired()
+            else:
+                entries = self._mesh.set_others(_others(snapshot, seat.participant_sid))
+                self._tell(changes | ({"peer_connections": entries} if entries else {}))
 
     def _send_desired(self, *, is_forced: bool = False) -> None:
         """Tell the node what to forward when that changed, or when it may not know (`is_forced`)."""
@@ -722,6 +794,7 @@ class Session:
 
     def _end(self) -> None:
         self._phase = Phase.OVER
+        self._mesh = None
         self._pending.clear()
         for lane in (self._issuer, self._rooms, self._node):
             lane.wind_up()
@@ -731,6 +804,8 @@ class Session:
         self._close_peer(seat, now)
 
     def _close_peer(self, seat: _Seat, now: float) -> None:
+        if not seat.node_id:
+            return
         self._node.push(
             ClosePeer(participant_sid=seat.participant_sid, lease_epoch=seat.lease_epoch),
             give_up_at=now + CLOSE_PEER_DEADLINE_S,
@@ -768,6 +843,10 @@ def _described(description: SessionDescription) -> Description:
 
 def _own_session(snapshot: RoomSnapshot, participant_sid: str) -> SessionState | None:
     return next((s for s in snapshot.sessions if s.participant_sid == participant_sid), None)
+
+
+def _others(snapshot: RoomSnapshot, participant_sid: str) -> list[str]:
+    return [p.sid for p in snapshot.participants if p.sid != participant_sid]
 
 
 def _reason_for_absence(snapshot: RoomSnapshot, before: RoomSnapshot | None, participant_sid: str) -> LeaveReason:
