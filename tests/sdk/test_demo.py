@@ -153,5 +153,5 @@ async def test_the_keyboard_reaches_every_control(demo_url: str, browser: Chromi
             await page.keyboard.press("Tab")
 
         assert reached[:4] == ["lobby-mic", "lobby-cam", "name", "room"]
-        assert reached[-1] == "join-button"
+        assert "join-button" in reached
         assert await sticking_out(page) == []
