@@ -188,6 +188,23 @@ async def test_a_subscribers_pli_and_fir_are_told(kit, publisher, subscriber):
     await until(lambda: kit.feedback == [KeyframeRequested(down), KeyframeRequested(down)])
 
 
+async def test_a_subscriber_that_lost_the_picture_while_it_flows_gets_a_new_key_frame_asked_for(
+    kit, publisher, subscriber
+):
+    up = kit.forwarder.add_up_track(publisher.transport.handle, VIDEO)
+    kit.forwarder.add_down_track(subscriber.transport.handle, up, VIDEO_DOWN)
+    publisher.client.send_rtp(frame(1, KEY))
+    await until(lambda: subscriber.client.rtp)
+
+    subscriber.client.send_rtcp(rtp.RtcpPsfbPacket(rtp.RTCP_PSFB_PLI, 1, 8888))
+    await until(lambda: kit.feedback)
+    kit.forwarder.request_keyframe(up)
+
+    await until(
+        lambda: [p for p in publisher.client.rtcp if isinstance(p, rtp.RtcpPsfbPacket) and p.fmt == rtp.RTCP_PSFB_PLI]
+    )
+
+
 async def test_a_subscribers_remb_is_told(kit, subscriber):
     fci = rtp.pack_remb_fci(500_000, [8888])
 

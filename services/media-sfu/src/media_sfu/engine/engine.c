@@ -188,6 +188,7 @@ struct down_track {
     int32_t resend_credit;
     int64_t keyframe_window; /* start of the 100 ms in which */
     uint32_t keyframes_told; /* so many wishes were told */
+    bool picture_lost;       /* the subscriber said so, and no key frame was asked for since */
     uint64_t packets, octets, nacks, retransmitted, filtered;
     uint64_t media_octets; /* RFC 3550 octet count: payload alone */
     uint32_t fraction_lost, jitter;
@@ -1218,6 +1219,7 @@ static void receive_keyframe_request(rw_engine *e, peer *from, uint32_t ssrc) {
     down_track *d = map_get(&e->by_down_ssrc, ssrc_key(from, ssrc));
     if (!d || d->paused) return;
     e->counters.keyframe_requests_received++;
+    d->picture_lost = true;
     if (e->now - d->keyframe_window > 100000) d->keyframe_window = e->now, d->keyframes_told = 0;
     if (d->keyframes_told++ >= KEYFRAME_WISHES) return; /* the first ones do */
     tell(e, RW_EVENT_KEYFRAME, d->handle, 0);
@@ -2240,11 +2242,16 @@ int rw_set_target_layer(rw_engine *e, int64_t handle, int spatial, int temporal)
     return d ? RW_OK : RW_STALE;
 }
 
-/* The layers whose key frame somebody waits for: each one's target, or the best that flows below it; all below it when none was heard yet. */
-static uint32_t awaited_layers(const rw_engine *e, const up_track *t) {
+/*
+ * The layers whose key frame somebody waits for: the one that a subscriber gets but cannot decode any more (told once: browsers repeat a PLI), each
+ * one's target, or the best that flows below it; all below it when none was heard yet.
+ */
+static uint32_t take_awaited_layers(const rw_engine *e, const up_track *t) {
     uint32_t layers = 0;
     for (uint32_t i = 0; i < t->downs.count; i++) {
-        const down_track *d = t->downs.items[i];
+        down_track *d = t->downs.items[i];
+        if (d->picture_lost && d->synced && !d->paused) layers |= 1u << d->layer;
+        d->picture_lost = false;
         if (d->paused || (d->synced && d->layer == d->target_layer)) continue;
         int32_t layer = d->target_layer;
         while (layer >= 0 && !flows(e, &t->sources[layer])) layer--;
@@ -2258,7 +2265,7 @@ int rw_request_keyframe(rw_engine *e, int64_t handle, int layer) {
     pthread_mutex_lock(&e->lock);
     up_track *t = table_get(&e->ups, handle);
     if (t && t->parameters.video) {
-        uint32_t layers = layer < 0 ? awaited_layers(e, t) : layer < RW_LAYERS ? 1u << layer : 0;
+        uint32_t layers = layer < 0 ? take_awaited_layers(e, t) : layer < RW_LAYERS ? 1u << layer : 0;
         for (uint32_t i = 0; i < t->parameters.layers; i++)
             if (layers >> i & 1) ask_keyframe(e, &t->sources[i]);
         if (layers) wake(e);
