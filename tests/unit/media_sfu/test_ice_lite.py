@@ -44,6 +44,13 @@ def test_a_second_address_is_bound_but_not_selected_until_it_is_nominated(ice):
     assert ice.selected == MOBILE
 
 
+def test_an_address_that_has_fallen_silent_is_left_for_one_that_checks(ice):
+    ice.receive_check(check(nominates=True), HOME, now=0.0)
+
+    assert not ice.receive_check(check(), MOBILE, now=5.0).is_selected
+    assert ice.receive_check(check(), MOBILE, now=7.0).is_selected
+
+
 def test_after_a_restart_both_credentials_are_good_until_the_new_ones_are_used(ice):
     ice.receive_check(check(), HOME, now=0.0)
     ice.restart(NEW)

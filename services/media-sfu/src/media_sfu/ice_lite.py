@@ -19,6 +19,9 @@ from media_sfu.forwarder import Address
 CONSENT_TIMEOUT_S = 30.0
 """RFC 7675 section 5.1: consent expires 30 seconds after the last valid check."""
 
+SILENT_S = 6.0
+"""Browsers check the pair that they use every 0.5 to 5 s: an address that was silent for longer is not where the client is."""
+
 MAX_ADDRESSES = 16
 """Addresses that one peer may hold at a time: a browser with several interfaces, both IP versions and a TURN relay stays far below."""
 
@@ -107,7 +110,7 @@ class IceLiteConnection:
         path.last_check_s = now
         if credentials == self.credentials:
             path.credentials = credentials
-        is_selected = self._prefers(remote, path, nominates)
+        is_selected = self._prefers(remote, path, nominates, now)
         if is_selected:
             self.selected = remote
         if self.selected == remote and path.credentials == self.credentials:
@@ -133,16 +136,20 @@ class IceLiteConnection:
                 return credentials
         return None
 
-    def _prefers(self, remote: Address, path: _Path, nominates: bool) -> bool:
+    def _prefers(self, remote: Address, path: _Path, nominates: bool, now: float) -> bool:
         """
         The client decides by USE-CANDIDATE. Before its first nomination any valid address serves, so that DTLS can begin; the first check under new
-        credentials is a decision too.
+        credentials is a decision too. And a NAT may give the client a new address that it does not know of and does not nominate again: then the old one
+        falls silent.
         """
         if remote == self.selected:
             return False
         if self.selected is None or nominates:
             return True
-        return path.credentials == self.credentials and self._paths[self.selected].credentials != self.credentials
+        selected = self._paths[self.selected]
+        if path.credentials == self.credentials and selected.credentials != self.credentials:
+            return True
+        return now - selected.last_check_s > SILENT_S
 
 
 def parse_check(data: bytes) -> stun.Message | CheckRefused:
