@@ -69,6 +69,7 @@ async def node(nats_url: str, tmp_path: Path) -> AsyncIterator[NodeKit]:
         kit = NodeKit(bus, http)
         await bus.listen(subjects.media_fact(NODE), media_fact, fact)
         await bus.listen(subjects.media_load(NODE), TypeAdapter(NodeLoad), load)
+        await until(lambda: kit.loads)  # said after it listens: from now on it is asked in vain no more
         yield kit
     await bus.close()
 
