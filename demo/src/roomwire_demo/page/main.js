@@ -28,7 +28,7 @@ async function joinRoom(name, roomName) {
       name: roomName,
       tracks,
       wsServer: admission.signaling_url,
-      insights: false,
+      wsServerInsights: admission.signaling_url.replace(/\/signaling$/, "/v1/VideoEvents"),
       dominantSpeaker: true,
       networkQuality: { local: 1, remote: 1 },
       preferredVideoCodecs: "auto",
