@@ -112,6 +112,11 @@ function watch(joined) {
   on('disconnected', (left, error) => (error ? failure(error) : { code: null }));
   on('recordingStarted', () => ({}));
   on('recordingStopped', () => ({}));
+  const noteQuality = participant => participant.on('networkQualityLevelChanged', level =>
+    note('networkQualityLevelChanged', { ...participantFields(participant), level }));
+  noteQuality(joined.localParticipant);
+  joined.participants.forEach(noteQuality);
+  joined.on('participantConnected', noteQuality);
   joined.localParticipant.on('trackPublicationFailed', (error, track) =>
     note('trackPublicationFailed', { ...failure(error), track: track.name }));
 }
@@ -134,6 +139,17 @@ const remoteData = name => {
     }
   }
   throw new Error(`not subscribed to data track ${name}`);
+};
+
+const remoteVideo = name => {
+  for (const participant of room.participants.values()) {
+    for (const publication of participant.videoTracks.values()) {
+      if (publication.trackName === name && publication.track) {
+        return publication.track;
+      }
+    }
+  }
+  throw new Error(`not subscribed to video track ${name}`);
 };
 
 window.kit = {
@@ -210,6 +226,19 @@ window.kit = {
   size(sid) {
     const { videoWidth, videoHeight } = document.getElementById(sid);
     return [videoWidth, videoHeight];
+  },
+
+  switchOff: name => void remoteVideo(name).switchOff(),
+  switchOn: name => void remoteVideo(name).switchOn(),
+  isSwitchedOff: name => remoteVideo(name).isSwitchedOff,
+  setPriority: (name, priority) => void remoteVideo(name).setPriority(priority),
+
+  /** How large a remote video track is wanted, whatever its element's size. */
+  prefer: (name, width, height) => void remoteVideo(name).setContentPreferences({ renderDimensions: { width, height } }),
+
+  /** Show or hide the element of a remote video track. */
+  display(name, shown) {
+    document.getElementById(remoteVideo(name).sid).style.display = shown ? '' : 'none';
   },
 
   hear: sid => meters.get(sid)?.hear() ?? null,
