@@ -110,8 +110,8 @@ async def test_leave(join: Join, rest: Rest) -> None:
     for other in (bob, carol):
         await other.event("trackUnsubscribed", track="alice-camera", identity="alice")
         await other.event("participantDisconnected", identity="alice", sid=alice.sid)
-        assert await other.count("participantReconnecting") == 0
-        assert await other.count("trackUnpublished") == 0
+        assert await other.count("participantReconnecting", identity="alice") == 0
+        assert await other.count("trackUnpublished", identity="alice") == 0
     assert rest.participants() == {bob.sid: "connected", carol.sid: "connected"}
     assert rest.participants(status="disconnected") == {alice.sid: "disconnected"}
     await meets(bob, "carol")
