@@ -131,6 +131,7 @@ async def test_a_killed_tab_is_reconnecting_and_then_gone(join: Join, rest: Rest
 
     await alice.crash()
 
+    await bob.event("participantReconnecting", identity="alice")
     await bob.event("participantDisconnected", identity="alice", patience_s=45)
     assert rest.participants() == {bob.sid: "connected"}
 
