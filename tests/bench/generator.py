@@ -20,6 +20,7 @@ from roomwire.load_test.transport import Network, Transport
 VIDEO_PACKETS = 4
 VIDEO_OCTETS = 1100
 FRAMES_PER_S = 30
+CONNECT_S = 60
 PACKETS_PER_PUBLISHER = VIDEO_PACKETS * FRAMES_PER_S + 50
 
 
@@ -42,7 +43,7 @@ class Generator:
 
     def call(self, make, *arguments):
         """Run a coroutine function in the generator's loop; returns its result."""
-        return asyncio.run_coroutine_threadsafe(make(*arguments), self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(make(*arguments), self.loop).result(CONNECT_S + 5)
 
     def publisher(self, ssrc: int) -> "Peer":
         """A peer that sends one video and one audio stream."""
@@ -64,7 +65,7 @@ class Generator:
 
     def wait_up(self, peers: list["Peer"]) -> None:
         async def wait() -> None:
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(CONNECT_S):
                 await asyncio.gather(*(peer.transport.connected for peer in peers))
 
         self.call(wait)

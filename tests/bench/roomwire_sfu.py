@@ -6,6 +6,7 @@ It also serves another generator whose peers have the members of `generator.Peer
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ import time
 import uuid
 from pathlib import Path
 
+import httpx
 from description import parse_remote
 from roomwire.load_test.sdp import LocalTransport, make_answer, make_offer, parse_sections
 from roomwire.load_test.settings import Credentials
@@ -70,28 +72,40 @@ class Adapter:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     def publish(self, room: str, peer) -> str:
-        return self._join(room, peer, peer.offer(), [{"type": "exclude", "all": True}])
+        return self._join(room, peer, peer.offer(), "exclude")
 
     def subscribe(self, room: str, peer, feeds: list[str]) -> None:
-        local = LocalTransport(peer.ufrag, peer.pwd, peer.e.fingerprint)
-        published = [member.identity for member in self._members if member.room == room and member.publishes]
-        unwanted = [{"type": "exclude", "publisher": identity} for identity in published if identity not in feeds]
-        self._join(room, peer, make_offer(local, ()), [{"type": "include", "all": True}, *unwanted])
+        offer = make_offer(LocalTransport(peer.ufrag, peer.pwd, peer.e.fingerprint), ())
+        if set(feeds) == {member.identity for member in self._members if member.room == room and member.publishes}:
+            self._join(room, peer, offer, "include")
+        else:
+            identity = self._join(room, peer, offer, "exclude")
+            self._set_rules(room, identity, [{"type": "include", "publisher": feed} for feed in feeds])
 
-    def _join(self, room: str, peer, offer: str, rules: list[dict]) -> str:
+    def _join(self, room: str, peer, offer: str, rule: str) -> str:
         identity = f"peer-{peer.i}"
         token = make_token(self._credentials, identity, room, time.time(), 3600)
-        member = Member(identity, room, peer, offer, rules)
+        member = Member(identity, room, peer, offer, rule)
         self._call(member.join(self._stack.signaling_url, token))
         self._members.append(member)
         return identity
+
+    def _set_rules(self, room: str, identity: str, rules: list[dict]) -> None:
+        """By REST, as an application chooses what a participant receives."""
+        answer = httpx.post(
+            f"{self._stack.rooms_api_url}/v1/Rooms/{room}/Participants/{identity}/SubscribeRules",
+            data={"Rules": json.dumps(rules)},
+            auth=(self._credentials.key_sid, self._credentials.secret),
+            trust_env=False,
+        )
+        answer.raise_for_status()
 
 
 class Member:
     """A participant whose media is the generator's peer."""
 
-    def __init__(self, identity: str, room: str, peer, offer: str, rules: list[dict]) -> None:
-        self.identity, self.room, self._peer, self._offer, self._rules = identity, room, peer, offer, rules
+    def __init__(self, identity: str, room: str, peer, offer: str, rule: str) -> None:
+        self.identity, self.room, self._peer, self._offer, self._rule = identity, room, peer, offer, rule
         self._local = LocalTransport(peer.ufrag, peer.pwd, peer.e.fingerprint)
         self._id = str(uuid.uuid4())
         self._revision = 1
@@ -129,7 +143,7 @@ class Member:
             "publisher": {"name": "roomwire-bench", "sdk_version": "2.36.0", "user_agent": "roomwire bench"},
             "participant": self._participant,
             "peer_connections": self._describe("offer", self._offer),
-            "subscribe": {"revision": 1, "rules": self._rules},
+            "subscribe": {"revision": 1, "rules": [{"type": self._rule, "all": True}]},
         }
 
     async def _receive(self, body: dict) -> None:
