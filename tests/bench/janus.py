@@ -170,11 +170,21 @@ admin: {{ admin_http = false }}
     def subscribe(self, room: str, peer, feeds: list[int]) -> None:
         handle = self._attach()
         streams = [{"feed": feed} for feed in feeds]
-        _, offer = self._ask(
-            handle, {"request": "join", "ptype": "subscriber", "room": self._room(room), "streams": streams}
-        )
+        body = {"request": "join", "ptype": "subscriber", "room": self._room(room), "streams": streams}
+        offer = self._join_when_published(handle, body)
         self._ask(handle, {"request": "start"}, {"type": "answer", "sdp": peer.answer(offer)})
         peer.remote(parse_remote(offer), dtls_client=True, controlling=True)
+
+    def _join_when_published(self, handle: int, body: dict) -> str:
+        """A feed exists for Janus a moment after its publisher's DTLS stands."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return self._ask(handle, body)[1]
+            except RuntimeError as error:
+                if "No such feed" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
 
 def _free_port() -> int:
