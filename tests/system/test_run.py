@@ -22,6 +22,16 @@ PORTS = ("ROOMS_API", "TOKEN_ISSUER", "GATEWAY", "SFU_HTTP", "DEMO")
 PATIENCE_S = 60
 
 
+@contextlib.contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Processes started meanwhile hear SIGINT, also where a shell started the tests in the background and so with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Launched:
     """A launcher and what it printed."""
 
@@ -32,7 +42,7 @@ class Launched:
         environment["ROOMWIRE_SFU_PORT"] = str(free_port(socket.SOCK_DGRAM))
         environment["ROOMWIRE_DATA"] = str(data)
         environment["ROOMWIRE_DEMO_NODE_MODULES"] = str(SDK.parents[2])
-        with log.open("w") as file:
+        with log.open("w") as file, hearing_ctrl_c():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "roomwire", "run"],
                 env=environment | settings,
