@@ -93,3 +93,11 @@ def test_invalid_rules_are_refused(text):
 def test_data_tracks_are_never_recorded():
     with pytest.raises(Refused, match=r"^53120 "):
         parse_rules('[{"type":"include","kind":"data"}]', RECORDING_KINDS, 53120)
+
+
+@pytest.mark.parametrize(
+    "text", [r'[{"type":"include","publisher":"\ud800"}]', '[{"type":"include","track":NaN}]', "[" * 100_000]
+)
+def test_json_that_cannot_be_written_back_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        parse(text)

@@ -1,6 +1,5 @@
 """Subscribe and recording rules: parsing what an application posts, and deciding whether a track is in a set. Knows no rooms."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +7,8 @@ from urllib.parse import unquote
 
 from contract.errors import Refused
 from contract.rooms import TrackKind
+
+from rooms_api.core import strict_json
 
 MAX_RULES = 20
 SUBSCRIBE_KINDS = frozenset(TrackKind)
@@ -79,7 +80,7 @@ def parse_rules(text: str, kinds: Collection[TrackKind], code: int) -> Rules:
     """
     try:
         items = _load(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Refused(code) from error
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_RULES:
         raise Refused(code)
@@ -102,18 +103,11 @@ def stored_rules(items: list[dict[str, Any]]) -> Rules:
 
 def _load(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates)
+        return strict_json.load(text)
     except ValueError:
         if "%" not in text:
             raise
-        return json.loads(unquote(text, errors="strict"), object_pairs_hook=_without_duplicates)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member occurs twice")
-    return members
+        return strict_json.load(unquote(text, errors="strict"))
 
 
 def _parse_rule(item: Any, kinds: Collection[TrackKind], code: int) -> Rule:
