@@ -14,6 +14,8 @@ COMPOSITION = "CJ"
 COMPOSITION_HOOK = "HK"
 CREDENTIAL = "CR"
 REQUEST = "RQ"
+STATUS_CALLBACK = "CB"
+"""Roomwire's own: an entry of the delivery log."""
 
 SidMaker = Callable[[str], str]
 """Makes a fresh SID from its prefix. Cores are given one; tests give a counting one."""

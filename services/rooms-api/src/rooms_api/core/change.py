@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from contract.rooms import Ended, Leased, PublishedChanged, RoomEvent, RoomState, SubscribedChanged, TrackKind
+from contract.rooms import (
+    Ended,
+    Leased,
+    ParticipantStatus,
+    PublishedChanged,
+    RoomEvent,
+    RoomState,
+    RoomStatus,
+    SubscribedChanged,
+    TrackKind,
+)
 
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
 
@@ -23,12 +33,19 @@ class Happening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something that applications are told. Durations are whole seconds, `at` is epoch seconds."""
+    """
+    Something that applications are told. Durations are whole seconds, `at` is epoch seconds, statuses are those at that moment.
+
+    `sequence_number` counts what happened in the room, from 0.
+    """
 
     event: Happening
     at: float
+    sequence_number: int
+    room_status: RoomStatus
     participant_sid: str | None = None
     identity: str | None = None
+    participant_status: ParticipantStatus | None = None
     track_sid: str | None = None
     track_name: str | None = None
     track_kind: TrackKind | None = None

@@ -68,6 +68,8 @@ class Room:
     ever_joined: bool = False
     empty_since: float | None = None
     peak_participants: int = 0
+    happenings: int = 0
+    """How much has happened that applications are told of: the next one's sequence number."""
     participants: dict[str, Participant] = field(default_factory=dict)
     _recorder: Recorder = field(default_factory=Recorder)
 
@@ -508,11 +510,15 @@ class Room:
             Happened(
                 event=event,
                 at=now,
+                sequence_number=self.happenings,
+                room_status=self.status,
                 participant_sid=participant.sid if participant else None,
                 identity=participant.identity if participant else None,
+                participant_status=participant.status if participant else None,
                 track_sid=track.sid if track else None,
                 track_name=track.name if track else None,
                 track_kind=track.kind if track else None,
                 duration_s=duration_s,
             )
         )
+        self.happenings += 1

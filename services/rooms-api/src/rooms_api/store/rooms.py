@@ -1,4 +1,4 @@
-"""Loads rooms as aggregates and saves their changes by compare-and-set on the revision, with the event in the same transaction."""
+"""Loads rooms as aggregates and saves their changes by compare-and-set on the revision, with event and callbacks in the same transaction."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,13 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tup
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from rooms_api.core.callbacks import room_callbacks
 from rooms_api.core.change import Change
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
 from rooms_api.core.room import Room
 from rooms_api.core.rules import stored_rules
 from rooms_api.core.settings import RoomSettings
+from rooms_api.store.callbacks import enqueue
 from rooms_api.store.database import Database
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
 
@@ -195,6 +197,7 @@ class RoomStore:
                 "created_at": now,
             },
         )
+        enqueue(connection, room_callbacks(room, change.happened), now)
 
     def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -279,6 +282,7 @@ def _moving(room: Room) -> dict[str, Any]:
         "peak_participants": room.peak_participants,
         "active_participants": len(room.participants),
         "next_timeout": room.next_timeout(),
+        "happenings": room.happenings,
     }
 
 
@@ -379,6 +383,7 @@ def _load(connection: Connection, room_sid: str) -> Room | None:
         ever_joined=row.ever_joined,
         empty_since=row.empty_since,
         peak_participants=row.peak_participants,
+        happenings=row.happenings,
     )
     if row.active_participants:
         _load_people(connection, room)

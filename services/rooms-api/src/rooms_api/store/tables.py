@@ -6,6 +6,7 @@ Lists are paged by `(created_at, sid)`, newest first, and each list's filter has
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -58,6 +59,7 @@ rooms = Table(
     Column("peak_participants", Integer, nullable=False),
     Column("active_participants", Integer, nullable=False),
     Column("next_timeout", Double),
+    Column("happenings", Integer, nullable=False, server_default="0"),
 )
 Index(
     "rooms_in_progress_name",
@@ -167,3 +169,68 @@ outbox = Table(
 )
 """Room events that may not have been published yet; deleted after they were."""
 Index("outbox_by_age", outbox.c.created_at)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("sid", Sid, nullable=False),
+    Column("stream", String(64), nullable=False),
+    Column("account_sid", Sid, nullable=False),
+    Column("room_sid", Sid, nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("method", String(4), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("response_code", Integer),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("owed_at", Double, nullable=False),
+    Column("ended_at", Double),
+)
+"""Status callbacks that are owed, and those that were sent or given up, for the log. `position` is their order within a stream.
+
+`owed_at` is when it was owed first, or last asked for again."""
+Index("callbacks_by_sid", callbacks.c.sid, unique=True)
+Index(
+    "callbacks_pending",
+    callbacks.c.stream,
+    callbacks.c.position,
+    sqlite_where=text("status = 'pending'"),
+    postgresql_where=text("status = 'pending'"),
+)
+Index("callbacks_listed", callbacks.c.account_sid, callbacks.c.created_at, callbacks.c.sid)
+Index("callbacks_by_status", callbacks.c.account_sid, callbacks.c.status, callbacks.c.created_at, callbacks.c.sid)
+Index("callbacks_by_event", callbacks.c.account_sid, callbacks.c.event, callbacks.c.created_at, callbacks.c.sid)
+Index("callbacks_by_room", callbacks.c.room_sid, callbacks.c.created_at, callbacks.c.sid)
+Index(
+    "callbacks_ended",
+    callbacks.c.ended_at,
+    sqlite_where=text("ended_at IS NOT NULL"),
+    postgresql_where=text("ended_at IS NOT NULL"),
+)
+
+callback_streams = Table(
+    "callback_streams",
+    metadata,
+    Column("stream", String(64), primary_key=True),
+    Column("receiver", String(270), nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("lease", String(32)),
+)
+"""Streams that owe something. Nobody takes one before `due_at`: the next try, or, under a `lease`, the time at which its holder counts as gone."""
+Index("callback_streams_due", callback_streams.c.due_at)
+
+callback_attempts = Table(
+    "callback_attempts",
+    metadata,
+    Column("callback_sid", Sid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("response_code", Integer),
+    Column("error", Text),
+)
+"""Tries of a callback, numbered from 1: what the receiver answered, or why there is no answer."""
