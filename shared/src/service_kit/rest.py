@@ -3,22 +3,29 @@
 import asyncio
 import base64
 import binascii
+import re
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from contract.errors import ERRORS, Refused
-from contract.ids import REQUEST, new_sid
+from contract.ids import REQUEST
 from contract.keys import CredentialsVerified, NotVerified
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.bus import BusUnavailable
 from service_kit.parameters import Parameters
-from service_kit.tracing import start_trace
+from service_kit.proxies import TrustedProxies
+from service_kit.rate_limit import RateLimit
+from service_kit.tracing import TRACE_HEADER, start_trace
 
 log = structlog.get_logger()
 
@@ -27,10 +34,26 @@ Authenticate = Callable[[str, str], Awaitable[CredentialsVerified | NotVerified]
 
 MAX_BODY_BYTES = 1024 * 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_TRACE = re.compile(rb"[0-9a-f]{32}")
+TWILIO_HOSTS = frozenset({"video.twilio.com", "api.twilio.com", "insights.twilio.com"})
+"""Names that an unchanged application calls us by, where its network resolves them to us (with TLS in front)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePolicy:
+    """What the operator decides about the edge; the default trusts no proxy and limits nobody."""
+
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    rate_limit: RateLimit | None = None
 
 
 def rest_app(
-    title: str, authenticate: Authenticate, is_open: Callable[[str], bool] = OPEN_PATHS.__contains__, **options: Any
+    title: str,
+    authenticate: Authenticate,
+    is_open: Callable[[str], bool] = OPEN_PATHS.__contains__,
+    policy: EdgePolicy | None = None,
+    **options: Any,
 ) -> FastAPI:
     """
     Make an application that answers as the REST contract says. Paths for which `is_open` is true need no credentials.
@@ -42,22 +65,26 @@ def rest_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(BusUnavailable, _on_unavailable)
-    app.add_middleware(RestEdge, authenticate=authenticate, is_open=is_open)
+    app.add_middleware(RestEdge, authenticate=authenticate, is_open=is_open, policy=policy or EdgePolicy())
     return app
 
 
-def envelope(code: int, message: str | None = None, status: int | None = None) -> JSONResponse:
+def error_body(code: int, message: str | None = None, status: int | None = None) -> dict[str, Any]:
     """The error body that every helper library understands. `message` and `status` replace those of the table."""
     kind = ERRORS[code]
-    status = status or kind.status
-    body = {
+    return {
         "code": code,
         "message": message or kind.message,
         "more_info": f"https://www.twilio.com/docs/errors/{code}",
-        "status": status,
+        "status": status or kind.status,
     }
+
+
+def envelope(code: int, message: str | None = None, status: int | None = None) -> JSONResponse:
+    """The answer with an `error_body`."""
+    body = error_body(code, message, status)
     headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if code == 20003 else None
-    return JSONResponse(body, status_code=status, headers=headers)
+    return JSONResponse(body, status_code=body["status"], headers=headers)
 
 
 def not_found(path: str) -> Refused:
@@ -99,43 +126,55 @@ Principal = Annotated[CredentialsVerified, Depends(principal)]
 
 
 def public_base(request: Request, configured: str | None) -> str:
-    """The base of absolute URLs in bodies, without a slash at its end: the configured one, else as the request came."""
+    """
+    The base of absolute URLs in bodies, without a slash at its end: the configured one, else as the request came.
+
+    Who calls us by one of Twilio's host names goes on under it, and over TLS: a helper calls `next_page_url` as it is.
+    """
+    host = request.url.hostname
+    if host in TWILIO_HOSTS:
+        return f"https://{host}"
     return (configured or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
 
 class RestEdge:
     """ASGI middleware: what must happen before routing, and what every answer carries."""
 
-    def __init__(self, app: ASGIApp, authenticate: Authenticate, is_open: Callable[[str], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, authenticate: Authenticate, is_open: Callable[[str], bool], policy: EdgePolicy
+    ) -> None:
         self._app = app
         self._authenticate = authenticate
         self._is_open = is_open
+        self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A slash at the end means the same as none, answered directly: the helpers do not follow redirects.
-        path = scope["path"].rstrip("/") or "/"
-        scope = {**scope, "path": path, "state": dict(scope.get("state", {}))}
-        start_trace()
-        answer = _Answer(scope, send)
+        scope = _without_slash(self._policy.proxies.forwarded(scope))
+        came_with = _TRACE.fullmatch(_header(scope, TRACE_HEADER.lower().encode()))
+        trace = start_trace(came_with[0].decode() if came_with else None)
+        answer = _Answer(scope, send, trace)
         try:
-            refusal = None if self._is_open(path) else await self._refusal(scope)
-            if refusal is None:
+            response = await self._refusal(scope)
+            if response is None:
                 await self._app(scope, receive, answer.send)
             else:
-                await refusal(scope, receive, answer.send)
+                await response(scope, receive, answer.send)
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("request failed", method=scope["method"], path=path)
+            log.exception("request failed", method=scope["method"], path=scope["path"])
             if answer.has_started:
                 raise
             await envelope(20500)(scope, receive, answer.send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """Authenticate before routing: an unknown path without credentials is 401, not 404."""
+        path: str = scope["path"]
+        if self._is_open(path):
+            return None
         credentials = basic_credentials(_header(scope, b"authorization"))
         if credentials is None:
             return envelope(20003)
@@ -145,6 +184,14 @@ class RestEdge:
             return envelope(20503)
         if isinstance(verified, NotVerified):
             return envelope(verified.code, verified.message)
+        limit = self._policy.rate_limit
+        if limit is not None and not limit.admits(verified.user, scope["method"] not in READING, time.monotonic()):
+            answer = envelope(20429)
+            answer.headers["retry-after"] = "1"
+            return answer
+        if not _is_utf8(scope):
+            unknown = not_found(path)
+            return envelope(unknown.code, unknown.message)
         scope["state"]["principal"] = verified
         return None
 
@@ -152,9 +199,9 @@ class RestEdge:
 class _Answer:
     """Adds what every answer carries: a request id, and `Connection: close` when the client said so (old Node agents hang up otherwise)."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, trace: str) -> None:
         self._send = send
-        self._headers = [(b"twilio-request-id", new_sid(REQUEST).encode())]
+        self._headers = [(b"twilio-request-id", f"{REQUEST}{trace}".encode())]
         if b"close" in _header(scope, b"connection").lower():
             self._headers.append((b"connection", b"close"))
         self.has_started = False
@@ -164,6 +211,25 @@ class _Answer:
             self.has_started = True
             message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
         await self._send(message)
+
+
+def _without_slash(scope: Scope) -> Scope:
+    """The scope for the application. A slash at the end means the same as none, answered directly: the helpers do not follow redirects."""
+    path: str = scope["path"]
+    if path.endswith("/") and scope["raw_path"].endswith(b"/"):  # a "%2F" belongs to the name before it
+        path = path.rstrip("/") or "/"
+    return {**scope, "path": path, "state": dict(scope.get("state", {}))}
+
+
+def _is_utf8(scope: Scope) -> bool:
+    """Tell whether the path decodes. The server replaces what does not, which would name another resource."""
+    if b"%" not in scope["raw_path"]:
+        return True
+    try:
+        unquote_to_bytes(scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def basic_credentials(header: bytes) -> tuple[str, str] | None:
@@ -192,10 +258,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return await _on_refused(request, not_found(request.scope["path"]))
     if error.status_code == 405:
-        return envelope(20004)
+        answer = envelope(20004)
+        answer.headers["allow"] = ", ".join(sorted(_methods(request)))
+        return answer
     if error.status_code >= 500:
         return envelope(20503 if error.status_code == 503 else 20500)
     return envelope(20001, status=error.status_code)
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done with a path: several routes share it, one for each method."""
+    path = request.scope["path"]
+    routes = (route for route in iter_route_contexts(request.app.routes) if route.methods)
+    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -2,15 +2,32 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
+import h11
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service_kit.rest import error_body
 
 DRAIN_DEADLINE_S = 10
+
+
+class HttpProtocol(H11Protocol):
+    """Answers what is no HTTP in the error envelope as well: a client that parses our answers meets nothing else."""
+
+    def send_400_response(self, msg: str) -> None:
+        """The connection is closed after it: where a next request would begin is unknown."""
+        headers = [("content-type", "application/json"), ("connection", "close")]
+        body = json.dumps(error_body(20001, msg)).encode()
+        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 def run(service: Any) -> None:
@@ -31,6 +48,8 @@ async def serve(app: FastAPI, host: str, port: int, **options: Any) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=HttpProtocol,
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_DEADLINE_S,
         **options,
     )

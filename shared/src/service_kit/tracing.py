@@ -14,6 +14,6 @@ def current_trace() -> str | None:
 
 def start_trace(trace_id: str | None = None) -> str:
     """Begin a trace (or go on with one that came in) in the current context."""
-    trace_id = trace_id or secrets.token_hex(8)
+    trace_id = trace_id or secrets.token_hex(16)
     _trace_id.set(trace_id)
     return trace_id

@@ -7,7 +7,8 @@ import pytest
 from contract.errors import Refused
 from contract.keys import CredentialsVerified, NotVerified
 from service_kit.bus import BusUnavailable
-from service_kit.rest import Form, Principal, basic_credentials, rest_app
+from service_kit.rate_limit import RateLimit
+from service_kit.rest import EdgePolicy, Form, Principal, basic_credentials, rest_app
 
 
 async def authenticate(user: str, password: str) -> CredentialsVerified | NotVerified:
@@ -125,6 +126,21 @@ async def test_connection_close_is_repeated(client: httpx.AsyncClient) -> None:
 
     assert answer.headers["connection"] == "close"
     assert len(answer.headers["twilio-request-id"]) == 34
+
+
+async def test_more_than_the_limit_is_429() -> None:
+    limited = rest_app("test", authenticate, policy=EdgePolicy(rate_limit=RateLimit(reads_per_s=2, writes_per_s=0.01)))
+    limited.include_router(app.router)
+    transport = httpx.ASGITransport(limited)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", auth=("AC1", "secret")) as client:
+        answers = [await client.post("/v1/Rooms") for _ in range(3)]
+        wrong = await client.post("/v1/Rooms", auth=("AC1", "wrong"))
+        read = await client.get("/v1/Rooms")
+
+    assert [answer.status_code for answer in answers] == [200, 429, 429]
+    assert answers[2].json()["code"] == 20429
+    assert answers[2].headers["retry-after"] == "1"
+    assert (wrong.status_code, read.status_code) == (401, 200)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, g
             await keys.stop()
         await outbox.sweep()
 
-    app = rest_app("Roomwire", authenticator.verify, _is_open, lifespan=lifespan)
+    app = rest_app("Roomwire", authenticator.verify, _is_open, settings.edge_policy(), lifespan=lifespan)
     app.state.public_url = settings.public_url
     for error in (OperationalError, InterfaceError):
         app.add_exception_handler(error, _overload)

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from pydantic import Field
-from service_kit.settings import Port, Settings
+from service_kit.rest_settings import RestSettings
+from service_kit.settings import Port
 
 
-class RoomsSettings(Settings):
+class RoomsSettings(RestSettings):
     """See the fields. Limits on rooms are those of the REST contract, section 6."""
 
     rooms_api_port: Port = 8080

@@ -26,7 +26,7 @@ def build_store(settings: IssuerSettings) -> Store:
 
 def build(settings: IssuerSettings, bus: Bus, store: Store, keyring: Keyring) -> FastAPI:
     """Make the HTTP application. `keyring` was prepared."""
-    app = rest_app("token-issuer", keyring.verify_credentials)
+    app = rest_app("token-issuer", keyring.verify_credentials, policy=settings.edge_policy())
     app.include_router(health_router({"bus": lambda: bus.is_connected, "database": store.is_ready}))
     app.include_router(accounts_router(keyring))
     app.include_router(keys_router(keyring))

@@ -6,7 +6,8 @@ from typing import Annotated
 from contract.ids import ACCOUNT, API_KEY, is_sid
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import NoDecode
-from service_kit.settings import Port, Settings
+from service_kit.rest_settings import RestSettings
+from service_kit.settings import Port
 
 MIN_SECRET_CHARACTERS = 16
 
@@ -17,7 +18,7 @@ def _account_sid(value: str) -> str:
     return value
 
 
-class IssuerSettings(Settings):
+class IssuerSettings(RestSettings):
     """Read from `ROOMWIRE_*`."""
 
     token_issuer_port: Port = 8081

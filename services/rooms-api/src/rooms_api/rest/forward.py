@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 import httpx
 import structlog
 from fastapi import APIRouter, Request
-from service_kit.rest import envelope
+from service_kit.rest import READING, envelope
+from service_kit.tracing import TRACE_HEADER, current_trace
 from starlette.responses import Response
 
 log = structlog.get_logger()
 
 PREFIX = "/2010-04-01/"
-READING = ("GET", "HEAD", "OPTIONS")
 PASSED = ("authorization", "content-type", "accept")
-RETURNED = ("content-type", "www-authenticate", "allow", "location")
+RETURNED = ("content-type", "www-authenticate", "allow", "location", "retry-after")
 
 
 def forward_router(issuer: httpx.AsyncClient, forget_credentials: Callable[[], Awaitable[None]]) -> APIRouter:
@@ -29,6 +29,7 @@ def forward_router(issuer: httpx.AsyncClient, forget_credentials: Callable[[], A
         raw: bytes = request.scope["raw_path"]
         query: bytes = request.scope["query_string"]
         headers = {name: value for name in PASSED if (value := request.headers.get(name)) is not None}
+        headers[TRACE_HEADER] = current_trace() or ""
         headers["host"] = request.headers.get("host", "localhost")
         try:
             answer = await issuer.request(
