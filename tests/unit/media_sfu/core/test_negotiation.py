@@ -1,5 +1,7 @@
 """Offers, answers and m-sections of one peer connection."""
 
+import re
+
 import pytest
 from contract.errors import Refused
 from contract.media import Description
@@ -155,6 +157,37 @@ def test_h264_first_has_no_simulcast() -> None:
     ours, _ = answered("chromium_simulcast_auto", video_codecs=("H264",))
 
     assert ours.up_tracks["efa50f00-58fd-46de-82e6-52fda52f9648"].parameters.ssrcs == (950556956,)
+
+
+def test_more_layers_than_any_sdk_sends_and_the_same_one_twice_are_left_out() -> None:
+    ours = negotiation(simulcast=True)
+    text = offer("chromium_simulcast_manual").sdp or ""
+    sim = re.search(r"a=ssrc-group:SIM (\d+) (\d+) (\d+)", text)
+    assert sim is not None
+    ours.receive(Description(type="offer", revision=1, sdp=text.replace(sim[0], f"{sim[0]} {sim[1]} 1 2 3 4")))
+    (track,) = [track for track in ours.up_tracks.values() if track.parameters.kind == "video"]
+
+    assert track.parameters.ssrcs == tuple(int(ssrc) for ssrc in sim.groups())
+
+
+def test_of_two_tracks_with_one_ssrc_only_the_first_counts() -> None:
+    ours = negotiation()
+    text = offer("chromium_audio_video").sdp or ""
+    audio, camera = re.findall(r"a=ssrc:(\d+) cname", text)[:2]
+    ours.receive(Description(type="offer", revision=1, sdp=text.replace(camera, audio)))
+
+    assert [track.parameters.kind for track in ours.up_tracks.values()] == ["audio"]
+
+
+def test_an_rtx_ssrc_that_is_the_media_ssrc_is_none() -> None:
+    ours = negotiation()
+    text = offer("chromium_audio_video").sdp or ""
+    pair = re.search(r"a=ssrc-group:FID (\d+) (\d+)", text)
+    assert pair is not None
+    ours.receive(Description(type="offer", revision=1, sdp=text.replace(pair[2], pair[1])))
+    (track,) = [track for track in ours.up_tracks.values() if track.parameters.kind == "video"]
+
+    assert (track.parameters.ssrcs, track.parameters.rtx_ssrcs) == ((int(pair[1]),), ())
 
 
 # -- offers

@@ -175,6 +175,10 @@ def test_a_second_track_with_an_ssrc_in_use_is_refused(camera):
         camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(0x1112,), rtx_ssrcs=()))
     with pytest.raises(ValueError, match="in use"):
         camera.engine.add_down_track(camera.subscriber, camera.up, VIEW)
+    with pytest.raises(ValueError, match="in use"):
+        camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(7, 7), rtx_ssrcs=()))
+    with pytest.raises(ValueError, match="in use"):
+        camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(7, 8), rtx_ssrcs=(9, 7)))
     with pytest.raises(ValueError, match="1 to 4"):
         camera.engine.add_up_track(camera.publisher, replace(CAMERA, ssrcs=(1, 2, 3, 4, 5)))
 

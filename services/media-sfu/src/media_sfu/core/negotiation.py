@@ -30,6 +30,9 @@ MAX_MESSAGE_SIZE = 262_144
 
 SCTP_PORT = 5_000
 
+MAX_LAYERS = 3
+"""As many as the SDK sends."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
@@ -239,13 +242,22 @@ class Negotiation:
 
     @property
     def up_tracks(self) -> dict[str, UpTrack]:
-        """What the client sends, by its msid track id. A dummy track that the room never hears of is among them (Firefox has one)."""
+        """
+        What the client sends, by its msid track id. A dummy track that the room never hears of is among them (Firefox has one). Of two with a
+        common SSRC only the first is one.
+        """
         found: dict[str, UpTrack] = {}
+        taken: set[int] = set()
         for section in self._sections:
-            if section.receives and section.client.msid is not None:
-                track = self._up_track(section)
-                if track is not None:
-                    found.setdefault(section.client.msid.track, track)
+            if not section.receives or section.client.msid is None or section.client.msid.track in found:
+                continue
+            track = self._up_track(section)
+            if track is None:
+                continue
+            ssrcs = {*track.parameters.ssrcs, *track.parameters.rtx_ssrcs}
+            if taken.isdisjoint(ssrcs):
+                taken |= ssrcs
+                found[section.client.msid.track] = track
         return found
 
     @property
@@ -653,19 +665,20 @@ def _remote_transport(session: SessionDescription) -> RemoteTransport:
 
 
 def _layers(section: MediaSection, *, simulcast: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Media SSRCs, low layer to high, and the RTX SSRCs parallel to them (empty where not every layer has one)."""
+    """Distinct media SSRCs, low layer to high, and the RTX SSRCs parallel to them (empty where not every layer has one of its own)."""
     repairs = {group.ssrcs[0]: group.ssrcs[1] for group in section.ssrc_groups if _is_pair(group)}
     group = next((group for group in section.ssrc_groups if group.semantics == "SIM" and group.ssrcs), None)
     if group is not None:
         media = group.ssrcs if simulcast else group.ssrcs[:1]
     else:
         media = tuple(ssrc for ssrc in section.ssrcs if ssrc not in repairs.values())[:1]
+    media = tuple(dict.fromkeys(media))[:MAX_LAYERS]
     rtx = tuple(repairs[ssrc] for ssrc in media if ssrc in repairs)
-    return media, rtx if len(rtx) == len(media) else ()
+    return media, rtx if len({*media, *rtx}) == 2 * len(media) else ()
 
 
 def _is_pair(group: SsrcGroup) -> bool:
-    return group.semantics == "FID" and len(group.ssrcs) == 2
+    return group.semantics == "FID" and len(group.ssrcs) == 2 and group.ssrcs[0] != group.ssrcs[1]
 
 
 def _candidates(addresses: Iterable[Address]) -> Iterable[str]:

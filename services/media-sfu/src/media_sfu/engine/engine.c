@@ -2117,8 +2117,16 @@ static bool ssrc_known(const rw_engine *e, const peer *p, uint32_t ssrc) {
 
 static int64_t add_up(rw_engine *e, peer *p, up_track *t) {
     const rw_up_parameters *q = &t->parameters;
-    for (uint32_t i = 0; i < q->layers; i++)
-        if (ssrc_known(e, p, q->ssrcs[i]) || (q->rtx_ssrcs[i] && ssrc_known(e, p, q->rtx_ssrcs[i]))) return RW_IN_USE;
+    uint32_t mine[2 * RW_LAYERS], count = 0;
+    for (uint32_t i = 0; i < q->layers; i++) {
+        mine[count++] = q->ssrcs[i];
+        if (q->rtx_ssrcs[i]) mine[count++] = q->rtx_ssrcs[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (ssrc_known(e, p, mine[i])) return RW_IN_USE;
+        for (uint32_t j = 0; j < i; j++)
+            if (mine[i] == mine[j]) return RW_IN_USE;
+    }
     for (uint32_t i = 0; i < q->layers; i++) {
         source *s = &t->sources[i];
         *s = (source){.track = t, .ssrc = q->ssrcs[i], .rtx_ssrc = q->rtx_ssrcs[i], .layer = (int32_t)i, .asking = -1, .nacking = -1};
