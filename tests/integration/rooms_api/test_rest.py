@@ -316,6 +316,30 @@ async def test_a_completed_room_shows_who_was_there(api: RoomsApi) -> None:
     ] == []
 
 
+async def test_somebody_who_is_gone_is_anonymized(api: RoomsApi) -> None:
+    room = await api.create(UniqueName="standup")
+    alice = await api.join("alice")
+    path = f"/v1/Rooms/{room['sid']}/Participants/{alice.participant_sid}"
+    assert await api.refusal("POST", f"{path}/Anonymize") == (400, 20001)
+    await api.rest.post(path, data={"Status": "disconnected"})
+    assert await api.refusal("POST", f"{path}/Anonymize") == (400, 20001)
+    await api.rest.post("/v1/Rooms/standup", data={"Status": "completed"})
+
+    answer = await api.rest.post(f"{path}/Anonymize")
+
+    shown = await api.get(path)
+    assert answer.status_code == 200
+    assert answer.json() == {name: value for name, value in shown.items() if name != "links"} | {
+        "url": f"http://api.test{path}/Anonymize"
+    }
+    assert (shown["identity"], shown["status"]) == (alice.participant_sid, "disconnected")
+    assert (await api.rest.post(f"{path}/Anonymize")).json()["identity"] == alice.participant_sid
+    listed = await api.get(f"/v1/Rooms/{room['sid']}/Participants?Identity=alice")
+    assert listed["participants"] == []
+    missing = f"/v1/Rooms/{room['sid']}/Participants/PA{'0' * 32}/Anonymize"
+    assert await api.refusal("POST", missing) == (404, 20404)
+
+
 async def test_tracks_are_shown_to_their_publisher_and_subscriber(api: RoomsApi) -> None:
     room = await api.create(UniqueName="standup")
     alice = await api.join("alice", audio(enabled=False), video(name="front"), data(name="front"))

@@ -21,7 +21,9 @@ from rooms_api.handlers import Handlers
 from rooms_api.outbox import Outbox
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.forward import PREFIX, forward_router
+from rooms_api.rest.media_settings import media_settings_router
 from rooms_api.rest.participants import participants_router
+from rooms_api.rest.recording_rules import recording_rules_router
 from rooms_api.rest.resources import Resources
 from rooms_api.rest.rooms import ad_hoc_settings, rooms_router
 from rooms_api.rest.subscribe_rules import subscribe_rules_router
@@ -29,6 +31,7 @@ from rooms_api.rest.tracks import tracks_router
 from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.database import Database
+from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
 from rooms_api.store.rooms import RoomStore
 from rooms_api.timers import GRACE_S, Timers
@@ -70,6 +73,8 @@ def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, g
         participants_router(resources),
         tracks_router(resources),
         subscribe_rules_router(resources),
+        recording_rules_router(resources),
+        media_settings_router(MediaSettingsStore(database)),
         forward_router(issuer, authenticator.forget_everything),
     ):
         app.include_router(router)

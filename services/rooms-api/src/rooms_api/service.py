@@ -116,9 +116,18 @@ class RoomService:
         now = self._clock.wall()
         await self._change(room_sid, lambda room: room.remove(participant_sid, now))
 
+    async def anonymize_participant(self, participant_sid: str) -> None:
+        """Forget who somebody was: their SID takes the place of their identity. Only for those who are gone from a room that is over."""
+        await self._store.anonymize(participant_sid, self._clock.wall())
+
     async def set_subscribe_rules(self, room_sid: str, participant_sid: str, rules: Rules) -> None:
         now = self._clock.wall()
         await self._change(room_sid, lambda room: room.set_subscribe_rules(participant_sid, rules, now))
+
+    async def set_recording_rules(self, room_sid: str, rules: Rules) -> None:
+        """Raises 53118 and 53122."""
+        now = self._clock.wall()
+        await self._change(room_sid, lambda room: room.set_recording_rules(rules, now))
 
     # -- gateways --------------------------------------------------------------------------------------------------------------------
 

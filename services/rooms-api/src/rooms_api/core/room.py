@@ -6,7 +6,7 @@ then `take_change` gives the one revision that came of it, which the caller must
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contract.errors import Refused
 from contract.ids import TRACK, SidMaker
@@ -28,7 +28,8 @@ from contract.rooms import (
 from rooms_api.core.change import Change, Happened, Happening, Recorder
 from rooms_api.core.names import MAX_CLIENT_TRACK_ID, MAX_NAME, check_identity, is_storable
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
-from rooms_api.core.rules import EXCLUDE_ALL, INCLUDE_ALL, Rules, admits
+from rooms_api.core.recording import tracks_to_record
+from rooms_api.core.rules import EXCLUDE_ALL, INCLUDE_ALL, Candidate, Rules, admits
 from rooms_api.core.settings import DIRECT_TYPES, MAX_DURATION_S, SESSION_TIMEOUT_S, RoomSettings
 
 
@@ -65,6 +66,7 @@ class Room:
     end_reason: str | None = None
     is_recording: bool = False
     recording_revision: int = 1
+    recording_rules_updated_at: float | None = None
     ever_joined: bool = False
     empty_since: float | None = None
     peak_participants: int = 0
@@ -229,6 +231,24 @@ class Room:
         participant.rules_updated_at = now
         self._recorder.seen[participant.sid] = participant
         self._subscribe_to_everything(participant, now)
+
+    def set_recording_rules(self, rules: Rules, now: float) -> None:
+        """Replace the rules of what is recorded. Raises 53122 in a room whose media touches no server, 53118 for an ended room."""
+        if self.settings.type in DIRECT_TYPES:
+            raise Refused(53122)
+        self._require_progress()
+        self.settings = replace(self.settings, recording_rules=rules)
+        self.recording_rules_updated_at = now
+        self._recorder.room = True
+
+    def tracks_to_record(self) -> list[Candidate]:
+        """The published tracks that shall be recorded now."""
+        published = [
+            participant.candidate(track)
+            for participant in self.participants.values()
+            for track in participant.published_tracks()
+        ]
+        return tracks_to_record(self.settings.recording_rules, published)
 
     def fail_subscription(self, participant_sid: str, subscription_id: str, code: int, now: float) -> None:
         """The node could not set the subscription up. Nothing happens when it has ended meanwhile."""

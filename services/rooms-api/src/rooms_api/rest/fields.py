@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 from contract.errors import Refused
 from service_kit.parameters import Parameters, invalid
 
+from rooms_api.core import strict_json
+from rooms_api.core.names import is_storable
+
 MAX_URL = 1023
-"""Characters in a status callback."""
+"""Characters in a URL."""
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -55,11 +58,23 @@ def choices(form: Parameters, name: str, allowed: Collection[str]) -> tuple[str,
 
 def callback_url(form: Parameters, name: str, code: int) -> str | None:
     """An absolute http(s) URL, kept to the letter because callbacks are signed with it. An empty one is none."""
+    return web_url(form, name, ("http", "https"), code)
+
+
+def web_url(form: Parameters, name: str, schemes: Collection[str], code: int = 20001) -> str | None:
+    """An absolute URL of one of the `schemes`. An empty one is none."""
     value = form.text(name, code)
     if not value:
         return None
-    if len(value) > MAX_URL or not re.fullmatch(r"[\x21-\x7e]+", value) or not _is_absolute(value):
+    if len(value) > MAX_URL or not re.fullmatch(r"[\x21-\x7e]+", value) or not _is_absolute(value, schemes):
         raise _refusal(name, code)
+    return value
+
+
+def storable(name: str, value: str) -> str:
+    """Refuse what no database stores."""
+    if not is_storable(value):
+        raise invalid(name)
     return value
 
 
@@ -71,16 +86,22 @@ def instant(form: Parameters, name: str) -> float | None:
 
 def json_object(form: Parameters, name: str) -> dict[str, Any]:
     """A parameter that holds a JSON object; an empty or absent one is an empty object."""
-    value = form.json(name) if form.text(name) else {}
+    text = form.text(name)
+    if not text:
+        return {}
+    try:
+        value = strict_json.load(text)
+    except ValueError as error:
+        raise invalid(name) from error
     if not isinstance(value, dict):
         raise invalid(name)
     return value
 
 
-def _is_absolute(url: str) -> bool:
+def _is_absolute(url: str, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme.lower() in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets, or a port out of range
         return False
 

@@ -1,4 +1,4 @@
-"""Participants of a room: list, fetch, disconnect."""
+"""Participants of a room: list, fetch, disconnect, anonymize."""
 
 from contract.errors import Refused
 from contract.rooms import ParticipantStatus, RoomStatus
@@ -49,5 +49,15 @@ def participants_router(resources: Resources) -> APIRouter:
             await resources.service.remove_participant(found.sid, row.sid)
             row = await resources.find_participant(request, found, row.sid)
         return render.answer(render.participant(row, render.base_url(request)), 202)
+
+    @router.post("/v1/Rooms/{room}/Participants/{participant}/Anonymize")
+    async def anonymize_participant(request: Request, room: str, participant: str) -> JSONResponse:
+        found = await resources.find_room(request, room)
+        row = await resources.find_participant(request, found, participant)
+        if found.status == RoomStatus.IN_PROGRESS or row.status != ParticipantStatus.DISCONNECTED:
+            raise Refused(20001, "Only a disconnected Participant of a completed Room can be anonymized")
+        await resources.service.anonymize_participant(row.sid)
+        row = await resources.find_participant(request, found, row.sid)
+        return render.answer(render.anonymized_participant(row, render.base_url(request)))
 
     return router

@@ -94,6 +94,12 @@ def participant(row: Row[Any], base: str) -> Resource:
     }
 
 
+def anonymized_participant(row: Row[Any], base: str) -> Resource:
+    resource = participant(row, base)
+    del resource["links"]
+    return resource | {"url": f"{resource['url']}/Anonymize"}
+
+
 def published_track(row: Row[Any], base: str) -> Resource:
     return {
         "sid": row.sid,
@@ -141,4 +147,14 @@ def subscribe_rules(row: Row[Any]) -> Resource:
         ],
         "date_created": date(row.created_at),
         "date_updated": date(row.rules_updated_at),
+    }
+
+
+def recording_rules(row: Row[Any]) -> Resource:
+    """Of a room's row. Each rule has its set members only."""
+    return {
+        "room_sid": row.sid,
+        "rules": row.recording_rules,
+        "date_created": date(row.created_at),
+        "date_updated": date(row.recording_rules_updated_at or row.created_at),
     }

@@ -14,7 +14,6 @@ from contract.rooms import (
     TrackPriority,
 )
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from rooms_api.core.callbacks import room_callbacks
@@ -26,6 +25,7 @@ from rooms_api.core.settings import RoomSettings
 from rooms_api.store.callbacks import enqueue
 from rooms_api.store.database import Database
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
+from rooms_api.store.upsert import upsert
 
 ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
 
@@ -62,10 +62,7 @@ class RoomStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        dialect: Any = (
-            sqlite if database.is_sqlite else postgresql
-        )  # both have the same `insert`, without a common type
-        self._upserts = {table: _upsert(dialect, table) for table in (participants, tracks, subscriptions)}
+        self._upserts = {table: upsert(database, table) for table in (participants, tracks, subscriptions)}
 
     # -- finding ---------------------------------------------------------------------------------------------------------------------
 
@@ -162,6 +159,15 @@ class RoomStore:
 
         await self._database.write(work)
 
+    async def anonymize(self, participant_sid: str, now: float) -> None:
+        """Write a participant's SID over its identity, and drop what its client said of itself."""
+        statement = (
+            update(participants)
+            .where(participants.c.sid == participant_sid)
+            .values(identity=participants.c.sid, publisher=None, updated_at=now)
+        )
+        await self._database.write(lambda c: c.execute(statement))
+
     def _write_parts(self, connection: Connection, room: Room, change: Change, now: float) -> None:
         gone = [p.sid for p in change.participants if p.status is ParticipantStatus.DISCONNECTED]
         if gone:
@@ -224,15 +230,6 @@ class RoomStore:
             await self._database.write(lambda c: c.execute(DELETE_EVENT, rows))
 
 
-def _upsert(dialect: Any, table: Table) -> Any:
-    statement = dialect.insert(table)
-    keys = {column.name for column in table.primary_key}
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key),
-        set_={column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys},
-    )
-
-
 def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
@@ -257,7 +254,6 @@ def _fixed(room: Room) -> dict[str, Any]:
         "empty_room_timeout_min": settings.empty_room_timeout_min,
         "unused_room_timeout_min": settings.unused_room_timeout_min,
         "record_participants_on_connect": settings.record_participants_on_connect,
-        "recording_rules": [rule.members() for rule in settings.recording_rules],
         "video_codecs": list(settings.video_codecs),
         "media_region": settings.media_region,
         "audio_only": settings.audio_only,
@@ -277,6 +273,8 @@ def _moving(room: Room) -> dict[str, Any]:
         "revision": room.revision,
         "is_recording": room.is_recording,
         "recording_revision": room.recording_revision,
+        "recording_rules": [rule.members() for rule in room.settings.recording_rules],
+        "recording_rules_updated_at": room.recording_rules_updated_at,
         "ever_joined": room.ever_joined,
         "empty_since": room.empty_since,
         "peak_participants": room.peak_participants,
@@ -380,6 +378,7 @@ def _load(connection: Connection, room_sid: str) -> Room | None:
         end_reason=row.end_reason,
         is_recording=row.is_recording,
         recording_revision=row.recording_revision,
+        recording_rules_updated_at=row.recording_rules_updated_at,
         ever_joined=row.ever_joined,
         empty_since=row.empty_since,
         peak_participants=row.peak_participants,

@@ -45,6 +45,7 @@ rooms = Table(
     Column("unused_room_timeout_min", Integer, nullable=False),
     Column("record_participants_on_connect", Boolean, nullable=False),
     Column("recording_rules", Json, nullable=False),
+    Column("recording_rules_updated_at", Double),
     Column("video_codecs", Json, nullable=False),
     Column("media_region", String(8)),
     Column("audio_only", Boolean, nullable=False),
