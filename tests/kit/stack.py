@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ SHOWN_LINES = 60
 class Roomwire:
     """A running system, and what a customer's server has in hand to use it."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, services: Sequence[str] = SERVICES
+    ) -> None:
         self.account_sid, self.auth_token = ACCOUNT_SID, secrets.token_hex(16)
         self.key_sid, self.key_secret = KEY_SID, secrets.token_hex(16)
         self._logs = folder / "logs"
@@ -37,7 +39,7 @@ class Roomwire:
                 "ROOMWIRE_API_KEYS": f"{self.key_sid}:{self.key_secret}",
                 **(settings or {}),
             },
-            services=SERVICES,
+            services=services,
             logs=self._logs,
             folder=folder,
             on_exit=self._note_end,
@@ -94,9 +96,11 @@ class Roomwire:
 
 
 @contextmanager
-def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Roomwire]:
+def running(
+    folder: Path, settings: Mapping[str, str] | None = None, services: Sequence[str] = SERVICES
+) -> Iterator[Roomwire]:
     """Start the system, and stop it."""
-    roomwire = Roomwire(folder, settings)
+    roomwire = Roomwire(folder, settings, services)
     roomwire.stack.start()
     try:
         yield roomwire

@@ -29,6 +29,7 @@ from rooms_api.store.database import Database
 from service_kit.bus import Bus, BusUnavailable
 
 from tests.kit.nats import NatsServer
+from tests.kit.postgres import PostgresServer
 from tests.kit.rooms import ACCOUNT, join_command
 
 AUTH_TOKEN = "auth-token"
@@ -163,7 +164,20 @@ async def surroundings(nats_server: NatsServer) -> AsyncIterator[str]:
     await bus.close()
 
 
+on_sqlite_alone = pytest.mark.parametrize("database_url", [None])
+"""For tests that wait for a clock and would not learn more on another database."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """An empty database, of each kind; None is SQLite in the data folder."""
+    if request.param == "sqlite":
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
 @pytest.fixture
-async def api(surroundings: str, tmp_path: Path) -> AsyncIterator[RoomsApi]:
-    async with running(surroundings, tmp_path) as api:
+async def api(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[RoomsApi]:
+    async with running(surroundings, tmp_path, database_url=database_url) as api:
         yield api

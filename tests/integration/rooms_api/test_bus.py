@@ -24,7 +24,7 @@ from contract.rooms import (
 from contract.subjects import ROOM_REVISIONS, gateway_alive, media_fact
 from pydantic import TypeAdapter
 
-from tests.integration.rooms_api.conftest import RoomsApi, eventually, running
+from tests.integration.rooms_api.conftest import RoomsApi, eventually, on_sqlite_alone, running
 from tests.kit.nats import NatsServer
 from tests.kit.rooms import ACCOUNT, audio, join_command, video
 
@@ -91,6 +91,7 @@ async def test_a_room_is_granted_by_name_or_sid(api: RoomsApi) -> None:
         assert reply.code == 20106
 
 
+@on_sqlite_alone
 async def test_rooms_that_cannot_be_joined_say_why(api: RoomsApi) -> None:
     full = await api.create(UniqueName="full", MaxParticipants=1)
     ended = await api.create(UniqueName="ended")
@@ -211,6 +212,7 @@ async def test_a_subscription_that_a_node_cannot_serve_is_told(api: RoomsApi) ->
     assert added == [subscription.model_copy(update={"error_code": 53404})]
 
 
+@on_sqlite_alone
 async def test_participants_of_a_silent_gateway_are_reconnecting(api: RoomsApi) -> None:
     await api.bus.publish(gateway_alive("gateway-9"), GatewayAlive(gateway_id="gateway-9"))
     lost = await api.join("alice", gateway_id="gateway-9")
@@ -221,6 +223,7 @@ async def test_participants_of_a_silent_gateway_are_reconnecting(api: RoomsApi) 
     assert (await api.get(f"/v1/Rooms/standup/Participants/{kept.participant_sid}"))["status"] == "connected"
 
 
+@on_sqlite_alone
 async def test_every_active_rooms_revision_is_published_each_second(api: RoomsApi) -> None:
     heard: list[RoomRevisions] = []
 
@@ -246,15 +249,17 @@ async def test_a_room_that_nobody_uses_ends(api: RoomsApi) -> None:
     assert (await api.command(DescribeRoom(room_sid=sid))).snapshot.room.status is RoomStatus.COMPLETED
 
 
-async def test_a_restarted_service_knows_everything(surroundings: str, tmp_path: Path) -> None:
-    async with running(surroundings, tmp_path) as api:
+async def test_a_restarted_service_knows_everything(
+    surroundings: str, tmp_path: Path, database_url: str | None
+) -> None:
+    async with running(surroundings, tmp_path, database_url=database_url) as api:
         await api.create(UniqueName="standup")
         alice = await api.join("alice", audio(), video("second", name="n" * 200))
         bob = await api.join("bob")
         before = await api.command(
             DescribeRoom(room_sid=bob.snapshot.room.sid, participant_sids=(alice.participant_sid, bob.participant_sid))
         )
-    async with running(surroundings, tmp_path) as api:
+    async with running(surroundings, tmp_path, database_url=database_url) as api:
         after = await api.command(
             DescribeRoom(room_sid=bob.snapshot.room.sid, participant_sids=(alice.participant_sid, bob.participant_sid))
         )

@@ -13,9 +13,12 @@ from tests.kit.rooms import audio, join_command, video
 
 
 @pytest.fixture
-async def replicas(surroundings: str, tmp_path: Path) -> AsyncIterator[list[RoomsApi]]:
+async def replicas(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[list[RoomsApi]]:
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(running(surroundings, tmp_path)) for _ in range(2)]
+        yield [
+            await stack.enter_async_context(running(surroundings, tmp_path, database_url=database_url))
+            for _ in range(2)
+        ]
 
 
 async def test_one_of_many_creations_wins(replicas: list[RoomsApi]) -> None:

