@@ -215,6 +215,10 @@ class PeerLost(Message):
     closed_by_client: bool
 
 
+class FactTaken(Message):
+    """The owner of rooms has the fact, and whatever follows from it is stored. Until then the node repeats it: facts bear repetition."""
+
+
 MediaFact = Annotated[SubscriptionFailed | PublicationFailed | PeerLost, Field(discriminator="type")]
 
 

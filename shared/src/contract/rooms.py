@@ -217,6 +217,21 @@ class GatewayAlive(Message):
     draining: bool = False
 
 
+class CheckSessions(Message):
+    """
+    Asked of a gateway from time to time: which of these does it not hold? `leases` maps participants whose sockets it should have to their lease
+    epochs. Answered with `SessionsChecked`.
+    """
+
+    leases: dict[str, int]
+
+
+class SessionsChecked(Message):
+    """`lost` are the participants that the gateway holds under no lease, or only under an older one. It may just not have heard of them yet."""
+
+    lost: tuple[str, ...]
+
+
 # -- commands ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +251,9 @@ class JoinRoom(Message):
 
     `room` is the name or SID that the client asked for, or None; `granted_room` the only one its token admits to, or None. With neither, a new
     room is made whose name is its SID. `automatic_subscription` false starts with no subscriptions.
+
+    `session` is the string that the client will resume by, of at least 256 random bits, fresh for each client that wants in (None: rooms-api makes
+    one). A join that is repeated with it is the same join: it is answered with the participant that came of it, or with 53104 when that has left.
     Refused with 53100 to 53106, 53118, 53200 to 53202, 20106.
     """
 
@@ -245,6 +263,7 @@ class JoinRoom(Message):
     room: str | None
     granted_room: str | None
     gateway_id: str
+    session: str | None = None
     client_revision: int
     tracks: tuple[ClientTrack, ...]
     peer_connection_ids: tuple[str, ...]

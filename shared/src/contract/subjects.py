@@ -32,7 +32,7 @@ def media_command(node_id: str) -> str:
 
 
 def media_fact(node_id: str) -> str:
-    """Published by that node: `media.MediaFact`."""
+    """Request: a `media.MediaFact`, answered by rooms-api (queue group `ROOMS_QUEUE`) with `media.FactTaken`."""
     return f"media.v1.fact.{node_id}"
 
 
@@ -44,6 +44,11 @@ def media_load(node_id: str) -> str:
 def gateway_alive(gateway_id: str) -> str:
     """Published by that gateway each second: `rooms.GatewayAlive`."""
     return f"gateway.v1.alive.{gateway_id}"
+
+
+def gateway_sessions(gateway_id: str) -> str:
+    """Request: a `rooms.CheckSessions`, answered by that gateway with a `rooms.SessionsChecked`."""
+    return f"gateway.v1.session.{gateway_id}"
 
 
 def participant_signal(participant_sid: str) -> str:

@@ -9,7 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 from contract import subjects
-from contract.media import ClosePeer, DesiredState, MediaDone, MediaRefused, NodeLoad, PeerLost, SetDesired, media_fact
+from contract.media import (
+    ClosePeer,
+    DesiredState,
+    FactTaken,
+    MediaDone,
+    MediaRefused,
+    NodeLoad,
+    PeerLost,
+    SetDesired,
+    media_fact,
+)
 from contract.rooms import Ended, LeaveReason, RoomEvent, RoomRevisions
 from media_sfu.app import build
 from media_sfu.engine import PacketForwarder
@@ -36,6 +46,7 @@ class NodeKit:
         self.bus = bus
         self.http = http
         self.facts: list[object] = []
+        self.dies_of_facts = False
         self.loads: list[NodeLoad] = []
 
     async def person(self, room: str = "RM1") -> MediaPeer:
@@ -56,8 +67,11 @@ async def node(nats_url: str, tmp_path: Path) -> AsyncIterator[NodeKit]:
     app = build(settings, PacketForwarder.bind)
     bus = await Bus.connect(nats_url, "test")
 
-    async def fact(message: object) -> None:
+    async def fact(message: object) -> FactTaken:
         kit.facts.append(message)
+        if kit.dies_of_facts:
+            raise RuntimeError("dies before it is stored")
+        return FactTaken()
 
     async def load(message: NodeLoad) -> None:
         kit.loads.append(message)
@@ -67,7 +81,7 @@ async def node(nats_url: str, tmp_path: Path) -> AsyncIterator[NodeKit]:
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://node") as http,
     ):
         kit = NodeKit(bus, http)
-        await bus.listen(subjects.media_fact(NODE), media_fact, fact)
+        await bus.answer(subjects.media_fact(NODE), media_fact, fact)
         await bus.listen(subjects.media_load(NODE), TypeAdapter(NodeLoad), load)
         await until(lambda: kit.loads)  # said after it listens: from now on it is asked in vain no more
         yield kit
@@ -153,6 +167,19 @@ async def test_a_client_that_goes_is_told_to_the_room(node):
 
     await until(lambda: node.facts)
     assert node.facts == [PeerLost(room_sid="RM1", participant_sid=alice.sid, lease_epoch=1, closed_by_client=True)]
+
+
+async def test_a_fact_is_told_again_until_the_rooms_have_it(node):
+    alice = await node.person()
+    node.dies_of_facts = True
+    await alice.client.close()
+    await until(lambda: node.facts)
+    node.dies_of_facts = False
+    bob = await node.person()
+    await bob.client.close()
+
+    await until(lambda: len(node.facts) == 3)
+    assert [fact.participant_sid for fact in node.facts] == [alice.sid, alice.sid, bob.sid]
 
 
 async def test_closing_a_peer_twice_is_no_error(node):

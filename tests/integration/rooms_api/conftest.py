@@ -133,7 +133,7 @@ async def running(nats_url: str, data: Path, **settings: Any) -> AsyncIterator[R
     database = await Database.open(configured.database_url, configured.data)
     service_bus = await Bus.connect(nats_url, "rooms-api")
     bus = await Bus.connect(nats_url, "test")
-    app = build(configured, service_bus, database, clock, grace_s=0.5)
+    app = build(configured, service_bus, database, clock, grace_s=0.5, check_period_s=0.3)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -181,3 +181,13 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 async def api(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[RoomsApi]:
     async with running(surroundings, tmp_path, database_url=database_url) as api:
         yield api
+
+
+@pytest.fixture
+async def replicas(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[list[RoomsApi]]:
+    """Two on one database."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(running(surroundings, tmp_path, database_url=database_url))
+            for _ in range(2)
+        ]

@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from contract.media import PeerLost, SubscriptionFailed
+from contract.media import FactTaken, PeerLost, SubscriptionFailed
 from contract.rooms import (
+    CheckSessions,
     Described,
     DescribeRoom,
     DetachSession,
@@ -18,10 +19,11 @@ from contract.rooms import (
     ResumeSession,
     RoomRevisions,
     RoomStatus,
+    SessionsChecked,
     UpdateParticipant,
     apply_event,
 )
-from contract.subjects import ROOM_REVISIONS, gateway_alive, media_fact
+from contract.subjects import ROOM_REVISIONS, gateway_alive, gateway_sessions, media_fact
 from pydantic import TypeAdapter
 
 from tests.integration.rooms_api.conftest import RoomsApi, eventually, on_sqlite_alone, running
@@ -142,6 +144,52 @@ async def test_a_second_join_of_an_identity_ends_the_first(api: RoomsApi) -> Non
     assert [p.sid for p in second.snapshot.participants] == [second.participant_sid]
 
 
+async def test_a_join_that_is_repeated_is_the_same_join(replicas: list[RoomsApi]) -> None:
+    """Its first answer was lost; or it is asked of two replicas at once, the first of them being slow."""
+    api = replicas[0]
+    command = join_command("alice", audio(), session="s" * 43)
+
+    first, second = await asyncio.gather(api.command(command), api.command(command))
+    later = await api.command(command)
+
+    assert isinstance(first, Joined)
+    assert first.session == "s" * 43
+    assert [reply.participant_sid for reply in (second, later)] == [first.participant_sid] * 2
+    assert later.snapshot.sessions == first.snapshot.sessions
+    room = first.snapshot.room.sid
+    assert [p["sid"] for p in (await api.get(f"/v1/Rooms/{room}/Participants"))["participants"]] == [
+        first.participant_sid
+    ]
+    await api.command(LeaveRoom(participant_sid=first.participant_sid, lease_epoch=1))
+    assert (await api.command(command)).code == 53118
+
+
+async def test_who_has_left_does_not_come_back_by_a_repeated_join(api: RoomsApi) -> None:
+    await api.create(UniqueName="standup")
+    command = join_command("alice", session="s" * 43)
+    joined = await api.command(command)
+    await api.command(LeaveRoom(participant_sid=joined.participant_sid, lease_epoch=1))
+
+    assert (await api.command(command)).code == 53104
+
+
+async def test_a_session_that_its_gateway_does_not_hold_is_detached(api: RoomsApi) -> None:
+    held = await api.join("alice", gateway_id="gateway-1")
+    ghost = await api.join("bob", gateway_id="gateway-1")
+    asked: list[CheckSessions] = []
+
+    async def check(message: CheckSessions) -> SessionsChecked:
+        asked.append(message)
+        return SessionsChecked(lost=(ghost.participant_sid,))
+
+    await api.bus.answer(gateway_sessions("gateway-1"), TypeAdapter(CheckSessions), check)
+    states = await eventually(lambda: [p for event in api.events[3:] for p in event.participants])
+
+    assert [(p.sid, p.status) for p in states] == [(ghost.participant_sid, ParticipantStatus.RECONNECTING)]
+    assert asked[0].leases == {held.participant_sid: 1, ghost.participant_sid: 1}
+    assert len(asked) >= 3
+
+
 async def test_a_session_moves_to_another_gateway(api: RoomsApi) -> None:
     first = await api.join("alice", audio())
     moved = await api.command(resume(first.session, gateway="gateway-2"))
@@ -190,7 +238,7 @@ async def test_a_client_whose_page_is_gone_leaves_at_once(api: RoomsApi) -> None
         lease_epoch=1,
         closed_by_client=True,
     )
-    await api.bus.publish(media_fact("node-1"), fact)
+    await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
 
     ended = await eventually(lambda: [entry for event in api.events for entry in event.ended])
     assert ended[0].reason is LeaveReason.LEFT
@@ -206,7 +254,7 @@ async def test_a_subscription_that_a_node_cannot_serve_is_told(api: RoomsApi) ->
         subscription_id=subscription.id,
         code=53404,
     )
-    await api.bus.publish(media_fact("node-1"), fact)
+    await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
 
     added = await eventually(lambda: [s for e in api.events[3:] for c in e.subscribed for s in c.added])
     assert added == [subscription.model_copy(update={"error_code": 53404})]

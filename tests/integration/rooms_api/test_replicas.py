@@ -1,24 +1,11 @@
 """Several replicas on one database: exactly one winner, no lost change, no event twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 
-import pytest
 from contract.rooms import DescribeRoom, Done, Joined, LeaveRoom, NotDone, UpdateParticipant
 
-from tests.integration.rooms_api.conftest import RoomsApi, eventually, running
+from tests.integration.rooms_api.conftest import RoomsApi, eventually
 from tests.kit.rooms import audio, join_command, video
-
-
-@pytest.fixture
-async def replicas(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[list[RoomsApi]]:
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(running(surroundings, tmp_path, database_url=database_url))
-            for _ in range(2)
-        ]
 
 
 async def test_one_of_many_creations_wins(replicas: list[RoomsApi]) -> None:

@@ -9,8 +9,17 @@ import pytest
 import websockets
 from contract.insights import TelemetryEvent
 from contract.media import ApplyDescription, ClosePeer, OpenPeer, SetDesired
-from contract.rooms import DetachSession, GatewayAlive, JoinRoom, LeaveReason, LeaveRoom, ParticipantStatus
-from contract.subjects import ALL_GATEWAYS_ALIVE, ALL_INSIGHTS_EVENTS
+from contract.rooms import (
+    CheckSessions,
+    DetachSession,
+    GatewayAlive,
+    JoinRoom,
+    LeaveReason,
+    LeaveRoom,
+    ParticipantStatus,
+    SessionsChecked,
+)
+from contract.subjects import ALL_GATEWAYS_ALIVE, ALL_INSIGHTS_EVENTS, gateway_sessions
 from pydantic import TypeAdapter
 from service_kit.bus import Bus
 
@@ -324,6 +333,28 @@ async def test_a_gateway_says_that_it_lives(gateway: RunningGateway, owners: Own
     await bus.close()
 
     assert len({message.gateway_id for message in alive}) == 1
+
+
+async def test_a_gateway_says_which_sessions_it_does_not_hold(nats_url: str, owners: Owners) -> None:
+    bus = await Bus.connect(nats_url, "asker")
+    async with running_gateway(nats_url) as gateway, signaling(gateway.url) as client:
+        await join(client)
+        gateway_id = owners.commands(JoinRoom)[-1].gateway_id
+
+        async def lost(leases: dict[str, int]) -> tuple[str, ...]:
+            subject, asked = gateway_sessions(gateway_id), CheckSessions(leases=leases)
+            return (await bus.request(subject, asked, TypeAdapter(SessionsChecked))).lost
+
+        assert await lost({"PA1": 1, "PA2": 1}) == ("PA2",)
+        assert await lost({"PA1": 2}) == ("PA1",)
+        await client.leave()
+        await until(lambda: len(owners.commands(ClosePeer)) == 1, "left")
+
+        async def is_released() -> bool:
+            return await lost({"PA1": 1}) == ("PA1",)
+
+        await until(is_released, "released")
+    await bus.close()
 
 
 async def test_telemetry_goes_on_the_bus(gateway: RunningGateway, owners: Owners, nats_url: str) -> None:

@@ -85,7 +85,9 @@ class Client:
     """A session with everything around it that a test needs: says bodies, plays the owners, hears what the client hears."""
 
     def __init__(self) -> None:
-        self.session = Session(SessionSettings("g1", "us1", lambda identity: [{"urls": f"turn:{identity}"}]))
+        self.session = Session(
+            SessionSettings("g1", "us1", lambda identity: [{"urls": f"turn:{identity}"}], lambda: "s1")
+        )
         self.now = 0.0
 
     def say(self, body: dict[str, Any]) -> None:
@@ -167,6 +169,7 @@ def test_connect_goes_from_token_to_room_to_node_to_connected(client: Client) ->
     assert isinstance(ask, AskRooms)
     assert isinstance(ask.message, JoinRoom)
     assert (ask.message.identity, ask.message.room, ask.message.client_revision) == ("alice", "standup", 4)
+    assert ask.message.session == "s1"
     assert (ask.message.peer_connection_ids, ask.message.media_signaling) == (("pc1",), ("active_speaker",))
 
     client.rooms(JOINED)
@@ -291,6 +294,17 @@ def test_a_client_that_does_not_wait_for_its_join_leaves_again(client: Client) -
         ClosePeer(participant_sid="PA1", lease_epoch=1),
     ]
     assert client.heard() == []
+
+
+def test_a_goodbye_that_rooms_are_too_busy_for_is_repeated(connected: Client) -> None:
+    connected.say({"type": "disconnect", "version": 2, "session": "s1"})
+    leave = LeaveRoom(participant_sid="PA1", lease_epoch=1)
+    assert leave in connected.asked()
+    connected.rooms(NotDone(code=53006, message="Video server is busy"))
+    assert not connected.session.is_settled
+
+    connected.now = 0.3
+    assert connected.asked() == [leave]
 
 
 def test_a_socket_lost_before_connected_leaves_since_nobody_can_resume(client: Client) -> None:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import structlog
 from contract import subjects
-from contract.media import NodeLoad, PeerSignal, media_command
+from contract.media import FactTaken, NodeLoad, PeerLost, PeerSignal, SubscriptionFailed, media_command
 from contract.rooms import Described, DescribeRoom, RoomEvent, RoomRevisions, room_reply
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from service_kit.bus import Bus, BusUnavailable
 from service_kit.serving import background
 
@@ -21,6 +21,12 @@ log = structlog.get_logger()
 
 OUTBOX_LIMIT = 10_000
 LOAD_INTERVAL_S = 1.0
+FACT_PAUSE_S = 0.5
+"""Between two attempts at a fact."""
+FACT_TIMEOUT_S = 2.0
+
+Fact = PeerLost | SubscriptionFailed
+_fact_taken = TypeAdapter(FactTaken)
 
 
 class NodeBus:
@@ -33,7 +39,8 @@ class NodeBus:
         self._node_id = node_id
         self._region = region
         self._watch = RoomWatch()
-        self._outbox: asyncio.Queue[tuple[str, BaseModel]] = asyncio.Queue(OUTBOX_LIMIT)
+        self._signals: asyncio.Queue[PeerSignal] = asyncio.Queue(OUTBOX_LIMIT)
+        self._facts: asyncio.Queue[Fact] = asyncio.Queue(OUTBOX_LIMIT)
         self._cpu_s = time.process_time()
         self._cpu_at_s = time.monotonic()
         self.is_draining = False
@@ -41,13 +48,15 @@ class NodeBus:
         self.lost_outcomes = 0
 
     def say(self, outcome: Outcome) -> None:
-        """Publish soon. With the outbox full (the bus has been away for long), it is dropped: an unanswered offer is repeated, a lost peer is noticed anyway."""
-        if isinstance(outcome, PeerSignal):
-            subject = subjects.participant_signal(outcome.participant_sid)
-        else:
-            subject = subjects.media_fact(self._node_id)
+        """
+        Publish a signal soon; repeat a fact until rooms-api has taken it. With a queue full (the bus has been away for long) the outcome is
+        dropped: an unanswered offer is repeated, a lost peer is noticed anyway.
+        """
         try:
-            self._outbox.put_nowait((subject, outcome))
+            if isinstance(outcome, PeerSignal):
+                self._signals.put_nowait(outcome)
+            else:
+                self._facts.put_nowait(outcome)
         except asyncio.QueueFull:
             self.lost_outcomes += 1
 
@@ -72,7 +81,7 @@ class NodeBus:
             await self._bus.listen(subjects.ALL_ROOM_EVENTS, TypeAdapter(RoomEvent), receive_event),
             await self._bus.listen(subjects.ROOM_REVISIONS, TypeAdapter(RoomRevisions), receive_revisions),
         ]
-        async with background(self._publish_outbox(), self._each_second(node)):
+        async with background(self._publish_signals(), self._tell_facts(), self._each_second(node)):
             yield
             for subscription in subscriptions:
                 await subscription.stop()
@@ -85,11 +94,26 @@ class NodeBus:
             async with asyncio.timeout(deadline_s):
                 await node.emptied.wait()
 
-    async def _publish_outbox(self) -> None:
+    async def _publish_signals(self) -> None:
         while True:
-            subject, message = await self._outbox.get()
+            signal = await self._signals.get()
             with contextlib.suppress(BusUnavailable):
-                await self._bus.publish(subject, message)
+                await self._bus.publish(subjects.participant_signal(signal.participant_sid), signal)
+
+    async def _tell_facts(self) -> None:
+        """Tell rooms-api every fact, in order, each until it is taken: the replica that had it may die before it has stored what follows from it."""
+        while True:
+            fact = await self._facts.get()
+            await self._tell(fact)
+
+    async def _tell(self, fact: Fact) -> None:
+        while True:
+            try:
+                await self._bus.request(subjects.media_fact(self._node_id), fact, _fact_taken, FACT_TIMEOUT_S)
+            except BusUnavailable:
+                await asyncio.sleep(FACT_PAUSE_S)
+            else:
+                return
 
     async def _each_second(self, node: Node) -> None:
         while True:

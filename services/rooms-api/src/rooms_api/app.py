@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from rooms_api.clock import Clock
 from rooms_api.handlers import Handlers
+from rooms_api.lost_sessions import CHECK_PERIOD_S, LostSessions
 from rooms_api.outbox import Outbox
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.forward import PREFIX, forward_router
@@ -41,12 +42,20 @@ log = structlog.get_logger()
 FORWARD_TIMEOUT_S = 10.0
 
 
-def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, grace_s: float = GRACE_S) -> FastAPI:
+def build(
+    settings: RoomsSettings,
+    bus: Bus,
+    database: Database,
+    clock: Clock,
+    grace_s: float = GRACE_S,
+    check_period_s: float = CHECK_PERIOD_S,
+) -> FastAPI:
     """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
     store = RoomStore(database)
     outbox = Outbox(bus, store, clock)
     service = RoomService(store, outbox, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
     timers = Timers(service, store, bus, clock, grace_s)
+    lost_sessions = LostSessions(service, store, bus, check_period_s)
     handlers = Handlers(bus, service, timers)
     authenticator = Authenticator(bus, clock)
     issuer = httpx.AsyncClient(base_url=settings.issuer_url, timeout=FORWARD_TIMEOUT_S, trust_env=False)
@@ -57,7 +66,7 @@ def build(settings: RoomsSettings, bus: Bus, database: Database, clock: Clock, g
         keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
         bus.on_reconnect(authenticator.forget_everything)
         await handlers.start()
-        async with issuer, background(outbox.run(), timers.run()):
+        async with issuer, background(outbox.run(), timers.run(), lost_sessions.run()):
             yield
             await handlers.stop()
             await keys.stop()

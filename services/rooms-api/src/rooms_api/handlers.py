@@ -2,7 +2,7 @@
 
 import structlog
 from contract.errors import Refused
-from contract.media import MediaFact, NodeLoad, media_fact
+from contract.media import FactTaken, MediaFact, NodeLoad, media_fact
 from contract.model import Message
 from contract.rooms import (
     Described,
@@ -30,6 +30,8 @@ from rooms_api.timers import Timers
 
 log = structlog.get_logger()
 
+ROOM_UNKNOWN = 53106
+
 
 class Handlers:
     """Answers and listens from `start` to `stop`."""
@@ -45,7 +47,7 @@ class Handlers:
         self._subscriptions = [
             await bus.listen(ALL_MEDIA_LOADS, TypeAdapter(NodeLoad), self._receive_load),
             await bus.listen(ALL_GATEWAYS_ALIVE, TypeAdapter(GatewayAlive), self._timers.receive_alive),
-            await bus.listen(ALL_MEDIA_FACTS, media_fact, self._receive_fact, queue=ROOMS_QUEUE),
+            await bus.answer(ALL_MEDIA_FACTS, media_fact, self._receive_fact, queue=ROOMS_QUEUE),
             await bus.answer(ROOM_COMMAND, room_command, self.answer, queue=ROOMS_QUEUE),
         ]
         bus.on_reconnect(self._timers.begin_grace)
@@ -88,8 +90,12 @@ class Handlers:
     async def _receive_load(self, load: NodeLoad) -> None:
         self._service.receive_load(load)
 
-    async def _receive_fact(self, fact: MediaFact) -> None:
+    async def _receive_fact(self, fact: MediaFact) -> FactTaken:
+        """Take a fact. When it cannot be stored there is no answer: the node repeats it."""
         try:
             await self._service.receive_fact(fact)
         except Refused as error:
-            log.info("fact about an unknown room", fact=fact.type, room_sid=fact.room_sid, code=error.code)
+            if error.code != ROOM_UNKNOWN:
+                raise
+            log.info("fact about an unknown room", fact=fact.type, room_sid=fact.room_sid)
+        return FactTaken()

@@ -32,6 +32,7 @@ from contract.rooms import (
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
 from rooms_api.core.names import check_identity, check_room_name
+from rooms_api.core.participant import Participant
 from rooms_api.core.placement import Nodes, NoNode
 from rooms_api.core.room import Admission, Room
 from rooms_api.core.rules import Rules
@@ -144,27 +145,29 @@ class RoomService:
                 await asyncio.sleep(NODE_POLL_S)
 
     async def _join(self, request: JoinRoom) -> Joined:
-        room_sid = await self._find_or_create(request)
-        session = secrets.token_urlsafe(32)
-        participant_sid = self._new_sid(PARTICIPANT)
+        session = request.session or secrets.token_urlsafe(32)
+        session_hash = hash_session(session)
+        joined = await self._store.find_session(session_hash) if request.session else None
+        room_sid = joined[0] if joined else await self._find_or_create(request)
 
-        def decide(room: Room) -> None:
+        def decide(room: Room) -> Participant:
+            now = self._clock.wall()
+            if joined or room.find_session(session_hash):
+                return room.rejoin(session_hash, now)
             room.check_admission(request.identity)
-            node_id = self._place(room)
-            admission = Admission(participant_sid, hash_session(session), node_id)
-            room.join(request, admission, self._clock.wall(), self._new_sid)
+            admission = Admission(self._new_sid(PARTICIPANT), session_hash, self._place(room))
+            return room.join(request, admission, now, self._new_sid)
 
-        _, room = await self._change(room_sid, decide)
-        participant = room.participants[participant_sid]
-        self._know_home(participant_sid, room_sid)
+        participant, room = await self._change(room_sid, decide)
+        self._know_home(participant.sid, room_sid)
         log.info(
-            "participant connected", room_sid=room_sid, participant_sid=participant_sid, node_id=participant.node_id
+            "participant connected", room_sid=room_sid, participant_sid=participant.sid, node_id=participant.node_id
         )
         return Joined(
-            participant_sid=participant_sid,
+            participant_sid=participant.sid,
             session=session,
             lease_epoch=participant.lease_epoch,
-            snapshot=room.snapshot((participant_sid,)),
+            snapshot=room.snapshot((participant.sid,)),
         )
 
     async def resume(self, request: ResumeSession) -> Joined:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from contract.rooms import GatewayAlive
-from contract.subjects import gateway_alive
+from contract.rooms import CheckSessions, GatewayAlive
+from contract.subjects import gateway_alive, gateway_sessions
 from fastapi import FastAPI
+from pydantic import TypeAdapter
 from service_kit.bus import Bus, BusUnavailable
 from service_kit.health import health_router
 from service_kit.serving import background
@@ -38,6 +39,7 @@ def build(settings: Settings, bus: Bus) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await gateway.tokens.start()
         await gateway.feeds.start()
+        await bus.answer(gateway_sessions(gateway.gateway_id), TypeAdapter(CheckSessions), gateway.check_sessions)
         log.info("gateway started", gateway=gateway.gateway_id)
         async with background(_say_alive(gateway)):
             yield

@@ -86,6 +86,7 @@ class Connection:
         self._is_done = False
         self._room_sid: str | None = None
         self._participant_sid = ""
+        self._lease_epoch = 0
         self._subscriptions: list[Subscription] = []
 
     async def run(self) -> None:
@@ -349,6 +350,8 @@ class Connection:
         await self._unfollow()  # a join that was repeated may have made another participant
         self._room_sid = joined.snapshot.room.sid
         self._participant_sid = joined.participant_sid
+        self._lease_epoch = joined.lease_epoch
+        self._gateway.hold(self._participant_sid, self._lease_epoch)
         subject = participant_signal(joined.participant_sid)
         self._subscriptions = [await self._gateway.bus.listen(subject, _peer_signal, self._receive_signal)]
         if joined.snapshot.room.type in DIRECT_TYPES:
@@ -361,6 +364,7 @@ class Connection:
         for subscription in subscriptions:
             await subscription.stop()
         if self._room_sid is not None:
+            self._gateway.release(self._participant_sid, self._lease_epoch)
             await self._gateway.feeds.unfollow(self._room_sid, self)
 
     async def _receive_signal(self, signal: PeerSignal) -> None:

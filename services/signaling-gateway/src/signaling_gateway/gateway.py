@@ -1,11 +1,13 @@
 """What the sockets of one gateway share: who to ask, whom to follow, and how many there may be."""
 
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.rooms import CheckSessions, SessionsChecked
 from service_kit.bus import Bus
 
 from signaling_gateway.core.link import LinkLimits
@@ -28,6 +30,8 @@ class Gateway:
     feeds: RoomFeeds
     limits: LinkLimits = field(default_factory=LinkLimits)
     sockets: int = 0
+    leases: dict[str, int] = field(default_factory=dict)
+    """Lease epochs of the sessions that connections here have, or are still letting go of, by participant SID."""
 
     @property
     def is_full(self) -> bool:
@@ -35,7 +39,24 @@ class Gateway:
 
     @property
     def session_settings(self) -> SessionSettings:
-        return SessionSettings(gateway_id=self.gateway_id, region=self.settings.region, ice_servers=self._ice_servers)
+        return SessionSettings(
+            gateway_id=self.gateway_id,
+            region=self.settings.region,
+            ice_servers=self._ice_servers,
+            new_session=_new_session,
+        )
+
+    def hold(self, participant_sid: str, lease_epoch: int) -> None:
+        self.leases[participant_sid] = max(lease_epoch, self.leases.get(participant_sid, 0))
+
+    def release(self, participant_sid: str, lease_epoch: int) -> None:
+        """Another connection here may have the session under a newer lease: that one keeps it."""
+        if self.leases.get(participant_sid) == lease_epoch:
+            del self.leases[participant_sid]
+
+    async def check_sessions(self, asked: CheckSessions) -> SessionsChecked:
+        lost = [sid for sid, lease_epoch in asked.leases.items() if self.leases.get(sid, 0) < lease_epoch]
+        return SessionsChecked(lost=tuple(lost))
 
     def _ice_servers(self, identity: str) -> list[dict[str, Any]]:
         expires_at_s = int(time.time()) + ICE_SERVERS_TTL_S
@@ -51,3 +72,8 @@ class Gateway:
         finally:
             self.sockets -= 1
             SOCKETS.dec()
+
+
+def _new_session() -> str:
+    """A session string: 256 random bits."""
+    return secrets.token_urlsafe(32)

@@ -127,6 +127,19 @@ class Room:
         self._subscribe_to_everything(participant, now)
         return participant
 
+    def rejoin(self, session_hash: str, now: float) -> Participant:
+        """A join is repeated, because its answer was lost: who came of it. Raises 53118 for an ended room, 53104 when the participant has left."""
+        self._require_progress()
+        participant = self.find_session(session_hash)
+        if participant is None:
+            raise Refused(53104)
+        self._attach(participant, now)
+        return participant
+
+    def find_session(self, session_hash: str) -> Participant | None:
+        """The participant whose session string has this hash, while it is here."""
+        return next((p for p in self.participants.values() if p.session_hash == session_hash), None)
+
     def check_admission(self, identity: str) -> None:
         """Raises what `join` would refuse this identity with. Changes nothing."""
         self._require_progress()
@@ -147,11 +160,8 @@ class Room:
             raise Refused(53001)
         participant.lease_epoch += 1
         participant.gateway_id = request.gateway_id
-        participant.deadline = None
         self._recorder.leased[participant.sid] = self._recorder.seen[participant.sid] = participant
-        if participant.status is ParticipantStatus.RECONNECTING:
-            participant.status = ParticipantStatus.CONNECTED
-            self._recorder.show(participant, self._next, now)
+        self._attach(participant, now)
         if request.client_revision > participant.client_revision:
             self._apply_tracks(participant, request.client_revision, request.tracks, now, new_sid)
         return participant
@@ -360,6 +370,13 @@ class Room:
         if lease_epoch != participant.lease_epoch:
             raise StaleLease
         return participant
+
+    def _attach(self, participant: Participant, now: float) -> None:
+        """A gateway has its socket, as far as is known."""
+        if participant.status is ParticipantStatus.RECONNECTING:
+            participant.status = ParticipantStatus.CONNECTED
+            participant.deadline = None
+            self._recorder.show(participant, self._next, now)
 
     def _detach(self, participant: Participant, grace_s: float, now: float) -> None:
         deadline = now + grace_s

@@ -125,6 +125,13 @@ class RoomStore:
         query = select(participants.c.gateway_id).where(participants.c.status == ParticipantStatus.CONNECTED).distinct()
         return await self._database.read(lambda c: set(c.scalars(query)))
 
+    async def leases_at_gateway(self, gateway_id: str) -> dict[str, int]:
+        """The lease epochs of the connected participants at this gateway, by participant SID."""
+        query = select(participants.c.sid, participants.c.lease_epoch).where(
+            participants.c.status == ParticipantStatus.CONNECTED, participants.c.gateway_id == gateway_id
+        )
+        return await self._database.read(lambda c: {row.sid: row.lease_epoch for row in c.execute(query)})
+
     async def rooms_at_gateway(self, gateway_id: str) -> list[str]:
         """SIDs of rooms with connected participants at this gateway."""
         query = (

@@ -121,11 +121,12 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """`ice_servers` makes the list for `iced` from an identity: TURN credentials depend on the time of day."""
+    """`ice_servers` makes the list for `iced` from an identity: TURN credentials depend on the time of day. `new_session` makes session strings."""
 
     gateway_id: str
     region: str
     ice_servers: Callable[[str], list[dict[str, Any]]]
+    new_session: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +411,13 @@ class Session:
                 self._rooms.push(self._room_request(reply), give_up_at=now + CONNECT_DEADLINE_S)
 
     def receive_room_reply(self, reply: RoomReply, now: float) -> None:
-        """The answer of rooms-api. Of a `Joined` the shell must have begun to follow the room and the participant's signals before."""
+        """
+        The answer of rooms-api. Of a `Joined` the shell must have begun to follow the room and the participant's signals before. That it is too
+        busy is no answer: the command is repeated like one that found none.
+        """
+        if isinstance(reply, NotDone) and reply.code == SERVER_BUSY:
+            self.receive_rooms_silence(now)
+            return
         command = self._rooms.receive_reply()
         match command, reply:
             case ((JoinRoom() | ResumeSession()), Joined()):
@@ -482,6 +489,7 @@ class Session:
                     room=connect.name or None,
                     granted_room=token.room,
                     gateway_id=self._settings.gateway_id,
+                    session=self._settings.new_session(),
                     client_revision=connect.participant.revision,
                     tracks=connect.participant.as_command(),
                     peer_connection_ids=tuple(pc.id for pc in connect.peer_connections),
