@@ -14,6 +14,7 @@ COMPOSITION = "CJ"
 COMPOSITION_HOOK = "HK"
 CREDENTIAL = "CR"
 REQUEST = "RQ"
+AUDIT_EVENT = "AE"
 STATUS_CALLBACK = "CB"
 """Roomwire's own: an entry of the delivery log."""
 
@@ -31,3 +32,9 @@ def new_sid(prefix: str) -> str:
 def is_sid(text: str, prefix: str) -> bool:
     """Tell whether `text` has the form of a SID with this prefix."""
     return text.startswith(prefix) and _SID.match(text) is not None
+
+
+def last_sid(path: str) -> str | None:
+    """The SID that is the last one among the segments of a URL path; an extension does not count."""
+    segments = (segment.removesuffix(".json") for segment in reversed(path.split("/")))
+    return next((segment for segment in segments if _SID.match(segment)), None)

@@ -21,7 +21,10 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_kit.audit import AuditLog
+from service_kit.audited import Audited
 from service_kit.bus import BusUnavailable
+from service_kit.methods import READING
 from service_kit.parameters import Parameters
 from service_kit.proxies import TrustedProxies
 from service_kit.rate_limit import RateLimit
@@ -34,7 +37,6 @@ Authenticate = Callable[[str, str], Awaitable[CredentialsVerified | NotVerified]
 
 MAX_BODY_BYTES = 1024 * 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRACE = re.compile(rb"[0-9a-f]{32}")
 TWILIO_HOSTS = frozenset({"video.twilio.com", "api.twilio.com", "insights.twilio.com"})
 """Names that an unchanged application calls us by, where its network resolves them to us (with TLS in front)."""
@@ -42,7 +44,7 @@ TWILIO_HOSTS = frozenset({"video.twilio.com", "api.twilio.com", "insights.twilio
 
 @dataclass(frozen=True, slots=True)
 class EdgePolicy:
-    """What the operator decides about the edge; the default trusts no proxy and limits nobody."""
+    """What the operator decides about the edge; the default trusts no proxy, and limits nobody."""
 
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     rate_limit: RateLimit | None = None
@@ -53,10 +55,11 @@ def rest_app(
     authenticate: Authenticate,
     is_open: Callable[[str], bool] = OPEN_PATHS.__contains__,
     policy: EdgePolicy | None = None,
+    audit: AuditLog | None = None,
     **options: Any,
 ) -> FastAPI:
     """
-    Make an application that answers as the REST contract says. Paths for which `is_open` is true need no credentials.
+    Make an application that answers as the REST contract says. Paths for which `is_open` is true need no credentials. Changes go to `audit`.
 
     Further `FastAPI` options (`lifespan`, ...) pass through.
     """
@@ -65,6 +68,8 @@ def rest_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(BusUnavailable, _on_unavailable)
+    if audit is not None:
+        app.add_middleware(Audited, audit=audit)
     app.add_middleware(RestEdge, authenticate=authenticate, is_open=is_open, policy=policy or EdgePolicy())
     return app
 
@@ -98,6 +103,12 @@ def not_found(path: str) -> Refused:
 
 async def form(request: Request) -> Parameters:
     """The parameters of a form body. A body of any other kind has none."""
+    parameters = await _read_form(request)
+    request.state.parameters = parameters
+    return parameters
+
+
+async def _read_form(request: Request) -> Parameters:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         return Parameters([])

@@ -19,6 +19,8 @@ class RestSettings(Settings):
     reads_per_second: Annotated[float, Field(ge=0)] = 0
     """How many GETs a second a credential may send to one process; 0: any number."""
     writes_per_second: Annotated[float, Field(ge=0)] = 0
+    audit_retention_days: Annotated[float, Field(gt=0)] = 90
+    """How long the audit log remembers a change."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

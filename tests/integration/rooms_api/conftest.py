@@ -34,6 +34,8 @@ from tests.kit.rooms import ACCOUNT, join_command
 
 AUTH_TOKEN = "auth-token"
 OTHER_ACCOUNT = "AC" + "9" * 32
+KEY = "SK" + "1" * 32
+"""An API key of `ACCOUNT`; its secret is the auth token."""
 
 
 class MovedClock(SystemClock):
@@ -109,6 +111,8 @@ async def issue(bus: Bus) -> None:
 
     async def verify(request: Any) -> Message:
         assert isinstance(request, VerifyCredentials)
+        if (request.user, request.password) == (KEY, AUTH_TOKEN):
+            return CredentialsVerified(account_sid=ACCOUNT, user=KEY, is_account=False)
         if request.user in (ACCOUNT, OTHER_ACCOUNT) and request.password == AUTH_TOKEN:
             return CredentialsVerified(account_sid=request.user, user=request.user, is_account=True)
         return NotVerified(code=20003, message="Authenticate")

@@ -131,6 +131,38 @@ async def test_an_access_token_can_be_had_without_a_helper_library(issuer: Issue
     assert unknown.status_code == 404
 
 
+async def test_changes_of_keys_are_audited_and_minting_is_not(issuer: Issuer) -> None:
+    async with issuer.client() as client:
+        key = (await client.post(f"{BASE}/Keys.json", data={"FriendlyName": "web"})).json()["sid"]
+        await client.post(f"{BASE}/Keys/{key}.json", data={"FriendlyName": "x" * 65})
+        await client.post(f"{BASE}/Tokens.json")
+        await client.post(f"{BASE}/AccessTokens.json", data={"Identity": "alice"})
+        await client.delete(f"{BASE}/SigningKeys/{key}.json")
+        first = (await client.get(f"{BASE}/AuditEvents.json", params={"PageSize": 2, "ResourceSid": key})).json()
+        second = (await client.get(first["next_page_uri"])).json()
+    events = [*first["audit_events"], *second["audit_events"]]
+
+    assert [(event["method"], event["status"], event["code"]) for event in events] == [
+        ("DELETE", 204, None),
+        ("POST", 400, 20002),
+        ("POST", 201, None),
+    ]
+    assert {(event["actor_sid"], event["resource_sid"]) for event in events} == {(ACCOUNT_SID, key)}
+    assert events[2]["parameters"] == ["FriendlyName"]
+    assert first.keys() - {"end", "first_page_uri", "next_page_uri", "page", "page_size", "previous_page_uri"} == {
+        "audit_events",
+        "start",
+        "uri",
+    }
+
+
+async def test_an_api_key_may_not_read_the_audit_log(issuer: Issuer) -> None:
+    async with issuer.client(API_KEY, API_SECRET) as client:
+        answer = await client.get(f"{BASE}/AuditEvents.json")
+
+    assert (answer.status_code, answer.json()["code"]) == (401, 20003)
+
+
 async def test_health_needs_no_credentials_and_readiness_asks_what_it_needs(issuer: Issuer) -> None:
     async with issuer.client("x", "y") as client:
         ready = await client.get("/readyz")

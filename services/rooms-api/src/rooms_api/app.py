@@ -9,6 +9,7 @@ from contract.keys import KeysChanged
 from contract.subjects import KEYS_CHANGED
 from fastapi import FastAPI, Request
 from pydantic import TypeAdapter
+from service_kit.audit import AuditLog
 from service_kit.bus import Bus
 from service_kit.health import health_router
 from service_kit.rest import OPEN_PATHS, envelope, rest_app
@@ -20,6 +21,7 @@ from rooms_api.clock import Clock
 from rooms_api.handlers import Handlers
 from rooms_api.lost_sessions import CHECK_PERIOD_S, LostSessions
 from rooms_api.outbox import Outbox
+from rooms_api.rest.audit import audit_router
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.forward import PREFIX, forward_router
 from rooms_api.rest.media_settings import media_settings_router
@@ -35,6 +37,7 @@ from rooms_api.store.database import Database
 from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
 from rooms_api.store.rooms import RoomStore
+from rooms_api.store.tables import audit_events
 from rooms_api.timers import GRACE_S, Timers
 
 log = structlog.get_logger()
@@ -61,18 +64,20 @@ def build(
     issuer = httpx.AsyncClient(base_url=settings.issuer_url, timeout=FORWARD_TIMEOUT_S, trust_env=False)
     resources = Resources(service, Queries(database), settings)
 
+    audit = AuditLog(database, audit_events, settings.audit_retention_days, clock.wall)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
         bus.on_reconnect(authenticator.forget_everything)
         await handlers.start()
-        async with issuer, background(outbox.run(), timers.run(), lost_sessions.run()):
+        async with issuer, background(outbox.run(), timers.run(), lost_sessions.run(), audit.run()):
             yield
             await handlers.stop()
             await keys.stop()
         await outbox.sweep()
 
-    app = rest_app("Roomwire", authenticator.verify, _is_open, settings.edge_policy(), lifespan=lifespan)
+    app = rest_app("Roomwire", authenticator.verify, _is_open, settings.edge_policy(), audit, lifespan=lifespan)
     app.state.public_url = settings.public_url
     for error in (OperationalError, InterfaceError):
         app.add_exception_handler(error, _overload)
@@ -84,6 +89,7 @@ def build(
         subscribe_rules_router(resources),
         recording_rules_router(resources),
         media_settings_router(MediaSettingsStore(database)),
+        audit_router(audit),
         forward_router(issuer, authenticator.forget_everything),
     ):
         app.include_router(router)

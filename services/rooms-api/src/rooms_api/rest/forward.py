@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 import structlog
 from fastapi import APIRouter, Request
-from service_kit.rest import READING, envelope
+from service_kit.methods import READING
+from service_kit.rest import envelope
 from service_kit.tracing import TRACE_HEADER, current_trace
 from starlette.responses import Response
 

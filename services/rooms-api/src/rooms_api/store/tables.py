@@ -4,6 +4,7 @@ The tables, the same on SQLite and PostgreSQL. Times are epoch seconds; SIDs are
 Lists are paged by `(created_at, sid)`, newest first, and each list's filter has an index that ends in these two.
 """
 
+from service_kit.audit import audit_table
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -235,3 +236,5 @@ callback_attempts = Table(
     Column("error", Text),
 )
 """Tries of a callback, numbered from 1: what the receiver answered, or why there is no answer."""
+
+audit_events = audit_table("audit_events", metadata)

@@ -1,8 +1,9 @@
 """Lists of `/2010-04-01`: flat, with relative URIs, in pages that follow the order of creation."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from service_kit.parameters import Parameters, invalid
@@ -45,11 +46,18 @@ def parse_page(query: Parameters) -> Page:
     )
 
 
-def page_body(key: str, records: Sequence[object], page: Page, path: str, last_number: int | None) -> dict[str, object]:
-    """The body. `last_number` is the number of the last record when more follow, else None."""
+def page_body(
+    key: str,
+    records: Sequence[object],
+    page: Page,
+    path: str,
+    last_number: int | None,
+    filters: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, object]:
+    """The body. `last_number` is the number of the last record when more follow, else None; every URI carries the `filters`."""
 
     def uri(number: int, **more: str) -> str:
-        return f"{path}?{urlencode({'PageSize': page.size, 'Page': number, **more})}"
+        return f"{path}?{urlencode({**filters, 'PageSize': page.size, 'Page': number, **more})}"
 
     start = page.number * page.size
     return {

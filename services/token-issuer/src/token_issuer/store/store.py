@@ -1,10 +1,12 @@
 """Reads and writes accounts and keys. Secrets leave and enter through the vault; times are whole epoch seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from service_kit.database import migrate
-from sqlalchemy import Select, insert, select, text, update
+from sqlalchemy import Connection, Select, insert, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,6 +15,8 @@ from token_issuer.vault import Vault
 
 VERSIONS = Path(__file__).with_name("versions")
 VERSION_TABLE = "token_issuer_version"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,16 @@ class Store:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that is a plain function."""
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run queries that are a plain function."""
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(work)
 
     async def account(self) -> Account | None:
         """The account, or None before the first start. Raises `VaultError` when the master key is another one."""

@@ -1,5 +1,6 @@
 """The tables of token-issuer. Their history is in `versions`."""
 
+from service_kit.audit import audit_table
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
@@ -29,3 +30,5 @@ keys = Table(
     Index("token_issuer_keys_of_account", "account_sid", "deleted_s", "number"),
 )
 """`number` is the order of creation, which pages follow."""
+
+audit_events = audit_table("token_issuer_audit_events", metadata)
