@@ -10,11 +10,14 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from prometheus_client import Gauge
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from service_kit.tracing import TRACE_HEADER, current_trace, start_trace
 
 log = structlog.get_logger()
+
+SUBSCRIPTIONS = Gauge("roomwire_bus_subscriptions", "Subjects of the bus that are listened to")
 
 T = TypeVar("T")
 REQUEST_TIMEOUT_S = 5.0
@@ -169,12 +172,14 @@ class Bus:
 
 
 class Subscription:
-    """What `answer` and `listen` return: stop it when it is no longer wanted."""
+    """What `answer` and `listen` return: stop it, once, when it is no longer wanted."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        SUBSCRIPTIONS.inc()
 
     async def stop(self) -> None:
+        SUBSCRIPTIONS.dec()
         with contextlib.suppress(nats.errors.Error):  # the connection may be gone, and the subscription with it
             await self._inner.unsubscribe()
 

@@ -1,16 +1,22 @@
 """`/healthz` (is the process alive; never asks the bus), `/readyz` (can it serve; asks everything it needs) and `/metrics` (Prometheus)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+
+TASKS = Gauge("roomwire_tasks", "Asyncio tasks of the process")
 
 Check = Callable[[], bool | Awaitable[bool]]
 
 
 def health_router(checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY) -> APIRouter:
-    """Routes for a service that is ready when every check says true. `/readyz` answers 503 and names the failing checks."""
+    """
+    Routes for a service that is ready when every check says true. `/readyz` answers 503 and names the failing checks. `/metrics` shows `registry`
+    and what the process says of itself.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -32,6 +38,8 @@ def health_router(checks: Mapping[str, Check], registry: CollectorRegistry = REG
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        TASKS.set(len(asyncio.all_tasks()))
+        registries = dict.fromkeys((registry, REGISTRY))
+        return Response(b"".join(map(generate_latest, registries)), media_type=CONTENT_TYPE_LATEST)
 
     return router

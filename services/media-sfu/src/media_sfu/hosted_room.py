@@ -210,6 +210,7 @@ class HostedRoom:
         sid = action.participant_sid
         self._transports[sid] = transport
         self._participants[transport.handle] = sid
+        log.info("peer opened", room_sid=self.room_sid, participant_sid=sid)
         transport.channels.on_opened = partial(self._channel_opened, transport, sid)
         transport.channels.on_closed = partial(self._channel_closed, transport, sid)
         transport.start(action, partial(self._transport_event, transport, sid))
@@ -227,6 +228,7 @@ class HostedRoom:
         sid = action.participant_sid
         transport = self._transports.pop(sid)
         del self._participants[transport.handle]
+        log.info("peer closed", room_sid=self.room_sid, participant_sid=sid)
         self._epochs.pop(sid, None)
         for key in [k for k in self._down_tracks if k[0] == sid]:
             del self._subscriptions[self._down_tracks.pop(key)]
@@ -239,6 +241,7 @@ class HostedRoom:
     def _start_up_track(self, action: actions.StartUpTrack) -> None:
         peer = self._transports[action.name.publisher_sid].handle
         self._up_tracks[action.name] = self._forwarder.add_up_track(peer, action.parameters)
+        self._log_up_track("up track started", action.name)
         if action.parameters.kind == "audio":
             self._audio_tracks.add(action.name)
         if self._levels_timer is None:
@@ -249,6 +252,10 @@ class HostedRoom:
         self._audio_tracks.discard(action.name)
         if handle is not None:
             self._forwarder.remove_up_track(handle)
+            self._log_up_track("up track stopped", action.name)
+
+    def _log_up_track(self, event: str, name: actions.UpTrackName) -> None:
+        log.info(event, room_sid=self.room_sid, participant_sid=name.publisher_sid, track_id=name.client_track_id)
 
     def _start_down_track(self, action: actions.StartDownTrack) -> None:
         peer = self._transports[action.participant_sid].handle

@@ -92,7 +92,8 @@ class Node:
         """Close the peers of participants that are over."""
         for sid in participant_sids:
             if sid in self._by_participant:
-                log.info("peer closed, its participant has ended", participant_sid=sid)
+                room_sid = self._by_participant[sid].room_sid
+                log.info("peer closed, its participant has ended", room_sid=room_sid, participant_sid=sid)
                 self.execute(ClosePeer(participant_sid=sid, lease_epoch=ANY_EPOCH))
 
     def participants_of(self, room_sid: str) -> frozenset[str]:
@@ -164,7 +165,14 @@ class Node:
 
     def _refuse(self, command: Command, refused: Refused, *, stale: bool = False) -> MediaRefused:
         self.refused[refused.code] += 1
-        log.info("command refused", command=command.type, participant_sid=command.participant_sid, code=refused.code)
+        room = self._by_participant.get(command.participant_sid)
+        log.info(
+            "command refused",
+            command=command.type,
+            room_sid=room.room_sid if room else command.room_sid if isinstance(command, OpenPeer) else None,
+            participant_sid=command.participant_sid,
+            code=refused.code,
+        )
         return MediaRefused(
             code=refused.code,
             message=refused.message,

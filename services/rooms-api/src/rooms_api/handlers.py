@@ -1,5 +1,7 @@
 """The bus side: commands of gateways, facts and heartbeats of nodes, signs of life of gateways. Parses nothing and decides nothing itself."""
 
+import time
+
 import structlog
 from contract.errors import Refused
 from contract.media import FactTaken, MediaFact, NodeLoad, media_fact
@@ -25,6 +27,7 @@ from service_kit.bus import Bus, Subscription
 from sqlalchemy.exc import SQLAlchemyError
 
 from rooms_api.core.room import StaleLease
+from rooms_api.metrics import COMMANDS
 from rooms_api.service import RoomService
 from rooms_api.timers import Timers
 
@@ -58,15 +61,21 @@ class Handlers:
 
     async def answer(self, command: RoomCommand) -> Message:
         """Carry a command out. Whatever goes wrong is an answer too."""
+        begun_at = time.perf_counter()
+        reply = await self._answer(command)
+        COMMANDS.labels(command.type, _result(reply)).observe(time.perf_counter() - begun_at)
+        return reply
+
+    async def _answer(self, command: RoomCommand) -> Message:
         try:
             return await self._dispatch(command)
         except StaleLease as error:
             return NotDone(code=error.code, message=error.message, stale=True)
         except Refused as error:
-            log.info("command refused", command=command.type, code=error.code)
+            log.info("command refused", command=command.type, code=error.code, **_ids(command))
             return NotDone(code=error.code, message=error.message)
         except SQLAlchemyError as error:
-            log.warning("command failed", command=command.type, error=repr(error))
+            log.warning("command failed", command=command.type, error=repr(error), **_ids(command))
             return NotDone(code=53006, message=Refused(53006).message)
 
     async def _dispatch(self, command: RoomCommand) -> Message:
@@ -99,3 +108,22 @@ class Handlers:
                 raise
             log.info("fact about an unknown room", fact=fact.type, room_sid=fact.room_sid)
         return FactTaken()
+
+
+def _result(reply: Message) -> str:
+    if not isinstance(reply, NotDone):
+        return "done"
+    return "stale" if reply.stale else str(reply.code)
+
+
+def _ids(command: RoomCommand) -> dict[str, str | None]:
+    """Whom a log line about the command is about, as far as the command says."""
+    match command:
+        case JoinRoom(room=room, granted_room=granted):
+            return {"room": room or granted}
+        case DescribeRoom(room_sid=room_sid):
+            return {"room_sid": room_sid}
+        case ResumeSession():
+            return {}
+        case _:
+            return {"participant_sid": command.participant_sid}

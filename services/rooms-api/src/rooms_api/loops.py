@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from contract.errors import Refused
 from service_kit.bus import BusUnavailable
+from service_kit.tracing import start_trace
 from sqlalchemy.exc import SQLAlchemyError
 
 log = structlog.get_logger()
@@ -16,6 +17,7 @@ FINISH_S = 5.0
 async def repeat(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
     """Do `work`, pause, and so on until cancelled. A database or bus that is away is logged and waited for; any other failure ends the loop."""
     while True:
+        start_trace()  # what comes of this round can be followed
         running = asyncio.ensure_future(work())
         try:
             await asyncio.shield(running)

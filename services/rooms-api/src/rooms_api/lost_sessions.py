@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from service_kit.bus import Bus, BusUnavailable
 
 from rooms_api.loops import repeat
+from rooms_api.metrics import SESSIONS_LOST
 from rooms_api.service import RoomService
 from rooms_api.store.rooms import RoomStore
 
@@ -53,6 +54,7 @@ class LostSessions:
             if strikes < STRIKES:
                 continue
             log.warning("session without a socket", participant_sid=participant_sid)
+            SESSIONS_LOST.inc()
             try:
                 await self._service.detach(DetachSession(participant_sid=participant_sid, lease_epoch=lease_epoch))
             except Refused as error:  # somebody has just taken it over

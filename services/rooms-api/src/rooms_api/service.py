@@ -29,6 +29,7 @@ from contract.rooms import (
     UpdateSession,
 )
 
+from rooms_api.change_log import log_change
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
 from rooms_api.core.names import check_identity, check_room_name
@@ -37,6 +38,7 @@ from rooms_api.core.placement import Nodes, NoNode
 from rooms_api.core.room import Admission, Room
 from rooms_api.core.rules import Rules
 from rooms_api.core.settings import DIRECT_TYPES, RoomSettings
+from rooms_api.metrics import CONFLICTS
 from rooms_api.store.rooms import Conflict, NameTaken, RoomStore
 
 log = structlog.get_logger()
@@ -103,7 +105,7 @@ class RoomService:
             except NameTaken as error:
                 raise Refused(53113) from error
             self._remember(room)
-            log.info("room created", room_sid=room.sid, name=room.name, created_method=created_method)
+            log_change(room, change)
             await self._publisher.publish_change(change)
         return room.sid
 
@@ -160,9 +162,6 @@ class RoomService:
 
         participant, room = await self._change(room_sid, decide)
         self._know_home(participant.sid, room_sid)
-        log.info(
-            "participant connected", room_sid=room_sid, participant_sid=participant.sid, node_id=participant.node_id
-        )
         return Joined(
             participant_sid=participant.sid,
             session=session,
@@ -206,7 +205,6 @@ class RoomService:
         _, room = await self._change(
             room_sid, lambda room: room.leave(request.participant_sid, request.lease_epoch, request.reason, now)
         )
-        log.info("participant left", room_sid=room_sid, participant_sid=request.participant_sid, reason=request.reason)
         return room.revision
 
     async def detach(self, request: DetachSession) -> int:
@@ -332,6 +330,7 @@ class RoomService:
                         self._cache.pop(room_sid)
                         await self._store.save(room, change, self._clock.wall())
                 except Conflict:
+                    CONFLICTS.inc()
                     continue
                 except Refused:
                     raise
@@ -340,6 +339,7 @@ class RoomService:
                     raise
                 self._remember(room)
                 if change is not None:
+                    log_change(room, change)
                     await self._publisher.publish_change(change)
                 return result, room
         raise Refused(53006)

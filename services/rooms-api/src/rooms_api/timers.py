@@ -9,6 +9,7 @@ from service_kit.bus import Bus
 
 from rooms_api.clock import Clock
 from rooms_api.loops import repeat
+from rooms_api.metrics import PARTICIPANTS, ROOMS, UNPUBLISHED
 from rooms_api.service import RoomService
 from rooms_api.store.rooms import RoomStore
 
@@ -20,6 +21,7 @@ SILENCE_S = 4.0
 """A gateway says every second that it lives."""
 DUE_PERIOD_S = 0.25
 PERIOD_S = 1.0
+TOTALS_PERIOD_S = 5.0
 
 
 class Timers:
@@ -48,11 +50,19 @@ class Timers:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(repeat(PERIOD_S, self.publish_revisions))
             tasks.create_task(repeat(PERIOD_S, self.judge_gateways))
+            tasks.create_task(repeat(TOTALS_PERIOD_S, self.measure_totals))
             tasks.create_task(repeat(DUE_PERIOD_S, self.handle_due))
 
     async def publish_revisions(self) -> None:
         """Let listeners notice the loss of a room's last event, or its end."""
         await self._bus.publish(ROOM_REVISIONS, RoomRevisions(revisions=await self._store.active_revisions()))
+
+    async def measure_totals(self) -> None:
+        """For the metrics."""
+        totals = await self._store.totals()
+        ROOMS.set(totals.rooms)
+        PARTICIPANTS.set(totals.participants)
+        UNPUBLISHED.set(totals.unpublished)
 
     async def judge_gateways(self) -> None:
         """Participants of a gateway that fell silent are reconnecting."""

@@ -15,6 +15,7 @@ from service_kit.health import health_router
 from service_kit.serving import background
 
 from signaling_gateway.gateway import Gateway
+from signaling_gateway.metrics import OPEN_SESSIONS, ROOMS
 from signaling_gateway.room_feed import RoomFeeds
 from signaling_gateway.server import socket_router
 from signaling_gateway.settings import Settings
@@ -35,17 +36,20 @@ def build(settings: Settings, bus: Bus) -> FastAPI:
         feeds=RoomFeeds(bus),
     )
 
+    OPEN_SESSIONS.set_function(lambda: len(gateway.leases))
+    ROOMS.set_function(lambda: len(gateway.feeds))
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await gateway.tokens.start()
         await gateway.feeds.start()
         await bus.answer(gateway_sessions(gateway.gateway_id), TypeAdapter(CheckSessions), gateway.check_sessions)
-        log.info("gateway started", gateway=gateway.gateway_id)
+        log.info("gateway started", gateway_id=gateway.gateway_id)
         async with background(_say_alive(gateway)):
             yield
         await gateway.feeds.stop()
         await bus.close()
-        log.info("gateway stopped", gateway=gateway.gateway_id)
+        log.info("gateway stopped", gateway_id=gateway.gateway_id)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(health_router({"bus": lambda: bus.is_connected}))

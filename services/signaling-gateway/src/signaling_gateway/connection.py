@@ -6,9 +6,10 @@ After the socket is gone the connection lives on until every owner has been told
 
 import asyncio
 from collections import deque
+from typing import Literal
 
 import structlog
-from contract.keys import VerifyToken
+from contract.keys import NotVerified, VerifyToken
 from contract.media import MediaCommand, MediaRefused, PeerSignal, media_reply
 from contract.peers import Relayed, RelayToPeer
 from contract.rooms import (
@@ -44,7 +45,7 @@ from signaling_gateway.core.session import (
     SessionEvent,
 )
 from signaling_gateway.gateway import Gateway
-from signaling_gateway.metrics import CLOSED, FAILURES, SESSIONS, UNANSWERED, UNREADABLE
+from signaling_gateway.metrics import CLOSED, FAILURES, OPENING, REQUESTS, SESSIONS, UNREADABLE
 
 log = structlog.get_logger()
 
@@ -60,6 +61,9 @@ NO_CLOSE_FRAME = 1006
 
 DIRECT_TYPES = frozenset({RoomType.PEER_TO_PEER, RoomType.GO})
 
+Result = Literal["done", "refused", "unanswered"]
+"""Of a request, for the metrics."""
+
 _peer_signal = TypeAdapter(PeerSignal)
 _relay_to_peer = TypeAdapter(RelayToPeer)
 _relayed = TypeAdapter(Relayed)
@@ -71,8 +75,10 @@ class Connection:
     def __init__(self, socket: WebSocket, gateway: Gateway) -> None:
         self._socket = socket
         self._gateway = gateway
+        self._log = log.bind()
         self._loop = asyncio.get_running_loop()
-        self._link = Link(self._loop.time(), gateway.limits, is_busy=gateway.is_full)
+        self._opened_at = self._loop.time()
+        self._link = Link(self._opened_at, gateway.limits, is_busy=gateway.is_full)
         self._session = Session(gateway.session_settings)
         self._tasks = asyncio.TaskGroup()
         self._timer: asyncio.TimerHandle | None = None
@@ -102,7 +108,7 @@ class Connection:
                     pump.cancel()
                 await self._is_settled.wait()
         except* Exception as errors:
-            log.exception("connection failed", participant=self._participant_sid or None, errors=errors.exceptions)
+            self._log.exception("connection failed", errors=errors.exceptions)
             CLOSED.labels(BROKEN_INVARIANT).inc()
             await self._close_socket(BROKEN_INVARIANT)
         finally:
@@ -144,7 +150,7 @@ class Connection:
     def _lose_socket(self, close_code: int) -> None:
         """Nothing more goes to this client or comes from it."""
         if not self._is_gone.is_set():
-            log.info("socket closed", room=self._room_sid, participant=self._participant_sid or None, code=close_code)
+            self._log.info("socket closed", code=close_code)
         self._is_gone.set()
         self._link.close()
         self._session.receive_close(close_code, self._loop.time())
@@ -164,7 +170,7 @@ class Connection:
 
     def _send_frame(self, frame: str) -> None:
         if len(self._frames) >= MAX_FRAMES_WAITING:
-            log.warning("client reads too slowly", participant=self._participant_sid or None)
+            self._log.warning("client reads too slowly")
             CLOSED.labels(READS_TOO_SLOWLY).inc()
             self._frames.clear()
             self._link.close()
@@ -227,7 +233,7 @@ class Connection:
             case ByeReceived():
                 self._session.receive_bye(now)
             case LinkFailed(close_code=code, reason=reason):
-                log.info("link failed", participant=self._participant_sid or None, code=code, reason=reason)
+                self._log.info("link failed", code=code, reason=reason)
                 self._session.receive_close(code, now)
                 self._close(code)
 
@@ -236,18 +242,13 @@ class Connection:
             case Opened(is_resumed=is_resumed):
                 kind = "resumed" if is_resumed else "connected"
                 SESSIONS.labels(kind).inc()
-                log.info(f"participant {kind}", room=self._room_sid, participant=self._participant_sid)
+                OPENING.labels(kind).observe(now - self._opened_at)
+                self._log.info(f"participant {kind}")
             case Failed(code=code, message=message):
                 FAILURES.labels(code).inc()
-                log.info(
-                    "participant refused",
-                    room=self._room_sid,
-                    participant=self._participant_sid or None,
-                    code=code,
-                    reason=message,
-                )
+                self._log.info("participant refused", code=code, reason=message)
             case Finished(close_code=code, reason=reason, linger_s=linger_s):
-                log.info("session over", room=self._room_sid, participant=self._participant_sid or None, reason=reason)
+                self._log.info("session over", reason=reason)
                 self._link.close()
                 self._linger_code = code
                 self._close_at = now + linger_s
@@ -258,67 +259,59 @@ class Connection:
     # -- the owners --------------------------------------------------------------------------------------------------------------
 
     async def _ask(self, ask: Ask) -> None:
+        begun_at = self._loop.time()
+        request: str
         match ask:
             case AskIssuer(message=verify):
-                await self._ask_issuer(verify)
+                owner, request, result = "issuer", verify.type, await self._ask_issuer(verify)
             case AskRooms(message=command):
-                await self._ask_rooms(command)
+                owner, request, result = "rooms", command.type, await self._ask_rooms(command)
             case AskNode(node_id=node_id, message=order):
-                await self._ask_node(node_id, order)
+                owner, request, result = "node", order.type, await self._ask_node(node_id, order)
             case AskPeer(message=relay):
-                await self._ask_peer(relay)
+                owner, request, result = "peer", "relay", await self._ask_peer(relay)
+        REQUESTS.labels(owner, request, result).observe(self._loop.time() - begun_at)
         self._pump()
 
-    async def _ask_issuer(self, verify: VerifyToken) -> None:
+    async def _ask_issuer(self, verify: VerifyToken) -> Result:
         try:
             reply = await self._gateway.tokens.verify(verify)
         except BusUnavailable:
-            UNANSWERED.labels("issuer").inc()
             self._session.receive_issuer_silence(self._loop.time())
-        else:
-            self._session.receive_verification(reply, self._loop.time())
+            return "unanswered"
+        self._session.receive_verification(reply, self._loop.time())
+        return "refused" if isinstance(reply, NotVerified) else "done"
 
-    async def _ask_rooms(self, command: RoomCommand) -> None:
+    async def _ask_rooms(self, command: RoomCommand) -> Result:
         timeout_s = JOIN_TIMEOUT_S if isinstance(command, JoinRoom | ResumeSession) else ROOMS_TIMEOUT_S
         try:
             self._require_bus()
             reply = await self._gateway.bus.request(ROOM_COMMAND, command, room_reply, timeout_s)
         except BusUnavailable:
-            UNANSWERED.labels("rooms").inc()
             self._session.receive_rooms_silence(self._loop.time())
-            return
+            return "unanswered"
         if isinstance(reply, Joined):
             await self._follow(reply)
         elif isinstance(reply, NotDone):
-            log.info(
-                "command refused",
-                participant=self._participant_sid or None,
-                command=command.type,
-                code=reply.code,
-                stale=reply.stale,
-            )
+            self._log.info("command refused", command=command.type, code=reply.code, stale=reply.stale)
         self._session.receive_room_reply(reply, self._loop.time())
+        return "refused" if isinstance(reply, NotDone) else "done"
 
-    async def _ask_node(self, node_id: str, order: MediaCommand) -> None:
+    async def _ask_node(self, node_id: str, order: MediaCommand) -> Result:
         try:
             self._require_bus()
             reply = await self._gateway.bus.request(media_command(node_id), order, media_reply, NODE_TIMEOUT_S)
         except BusUnavailable:
-            UNANSWERED.labels("node").inc()
             self._session.receive_node_silence(self._loop.time())
-            return
+            return "unanswered"
         if isinstance(reply, MediaRefused):
-            log.info(
-                "media refused",
-                participant=self._participant_sid,
-                command=order.type,
-                code=reply.code,
-                reason=reply.message,
-                stale=reply.stale,
+            self._log.info(
+                "media refused", command=order.type, code=reply.code, reason=reply.message, stale=reply.stale
             )
         self._session.receive_media_reply(reply, self._loop.time())
+        return "refused" if isinstance(reply, MediaRefused) else "done"
 
-    async def _ask_peer(self, relay: RelayToPeer) -> None:
+    async def _ask_peer(self, relay: RelayToPeer) -> Result:
         try:
             self._require_bus()
             subject = peer_relay(relay.participant_sid)
@@ -327,9 +320,9 @@ class Connection:
             reply = Relayed(taken=False)
         if reply.taken:
             self._session.receive_peer_reply(relay)
-        else:
-            UNANSWERED.labels("peer").inc()
-            self._session.receive_peer_silence(relay, self._loop.time())
+            return "done"
+        self._session.receive_peer_silence(relay, self._loop.time())
+        return "unanswered"
 
     def _require_bus(self) -> None:
         """A request made while the bus is away would be sent when it is back, after its asker has given it up."""
@@ -351,6 +344,7 @@ class Connection:
         self._room_sid = joined.snapshot.room.sid
         self._participant_sid = joined.participant_sid
         self._lease_epoch = joined.lease_epoch
+        self._log = log.bind(room_sid=self._room_sid, participant_sid=self._participant_sid)
         self._gateway.hold(self._participant_sid, self._lease_epoch)
         subject = participant_signal(joined.participant_sid)
         self._subscriptions = [await self._gateway.bus.listen(subject, _peer_signal, self._receive_signal)]

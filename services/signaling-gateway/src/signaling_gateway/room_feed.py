@@ -136,7 +136,7 @@ class RoomFeed:
             case NotDone(code=code) if code in ROOM_GONE:
                 return None
             case reply:
-                log.warning("room not described", room=self._room_sid, reply=reply.type)
+                log.warning("room not described", room_sid=self._room_sid, reply=reply.type)
                 raise BusUnavailable("no description")
 
 
@@ -150,6 +150,9 @@ class RoomFeeds:
     async def start(self) -> None:
         await self._bus.listen(ROOM_REVISIONS, _room_revisions, self._compare)
         self._bus.on_reconnect(self._receive_bus_reconnected)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
 
     async def follow(self, room_sid: str, follower: Follower, revision: int) -> None:
         """Returns once the follower, who knows the room at `revision`, can miss nothing more."""

@@ -15,6 +15,8 @@ from contract.rooms import (
 )
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.functions import coalesce, count
+from sqlalchemy.sql.functions import sum as sum_
 
 from rooms_api.core.callbacks import room_callbacks
 from rooms_api.core.change import Change
@@ -55,6 +57,15 @@ class Unpublished:
     room_sid: str
     revision: int
     event: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Totals:
+    """Rooms in progress, participants that are connected or reconnecting, and events that wait to be published or deleted."""
+
+    rooms: int
+    participants: int
+    unpublished: int
 
 
 class RoomStore:
@@ -119,6 +130,19 @@ class RoomStore:
         """The revision of every room with somebody in it."""
         query = select(rooms.c.sid, rooms.c.revision).where(rooms.c.active_participants > 0)
         return await self._database.read(lambda c: {row.sid: row.revision for row in c.execute(query)})
+
+    async def totals(self) -> Totals:
+        """How much there is at the moment."""
+        in_progress = select(count(), coalesce(sum_(rooms.c.active_participants), 0)).where(
+            rooms.c.next_timeout.is_not(None)  # which a room has for as long as it is in progress; that index is small
+        )
+        waiting = select(count()).select_from(outbox)
+
+        def work(connection: Connection) -> Totals:
+            row = connection.execute(in_progress).one()
+            return Totals(row[0], row[1], connection.scalar(waiting) or 0)
+
+        return await self._database.read(work)
 
     async def gateways(self) -> set[str]:
         """The gateways that hold sockets of connected participants."""
