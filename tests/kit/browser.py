@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,6 +277,29 @@ def _from_page(message: Any) -> str | bytes:
     return message if isinstance(message, str) else bytes.fromhex(message["hex"])
 
 
+@asynccontextmanager
+async def tabs(
+    new_tab: Callable[[str], Awaitable[Tab]], close: Callable[[Any], Awaitable[None]], address: str
+) -> AsyncIterator[Callable[[str], Any]]:
+    """What `Chromium.tabs` says, for any browser: `new_tab` makes an empty one, `close` takes its page."""
+    opened: list[Tab] = []
+
+    async def open_tab(name: str) -> Tab:
+        tab = await new_tab(name)
+        opened.append(tab)
+        await tab.page.goto(address)
+        await tab.page.wait_for_function("window.kit")
+        return tab
+
+    try:
+        yield open_tab
+    finally:
+        for tab in opened:
+            await close(tab.page)
+    uncaught = {tab.name: tab.errors for tab in opened if tab.errors}
+    assert not uncaught, f"exceptions that the pages did not catch: {uncaught}"
+
+
 class Chromium:
     """The browser process, and the local server that gives the page."""
 
@@ -287,23 +310,12 @@ class Chromium:
     @asynccontextmanager
     async def tabs(self) -> AsyncIterator[Callable[[str], Any]]:
         """Gives a function that opens a tab by name. All are closed at the end; an exception that a page did not catch fails the test."""
-        opened: list[Tab] = []
 
-        async def open_tab(name: str) -> Tab:
-            context = await self._browser.new_context()
-            tab = Tab(await context.new_page(), name)
-            opened.append(tab)
-            await tab.page.goto(self._address)
-            await tab.page.wait_for_function("window.kit")
-            return tab
+        async def new_tab(name: str) -> Tab:
+            return Tab(await (await self._browser.new_context()).new_page(), name)
 
-        try:
+        async with tabs(new_tab, lambda page: page.context.close(), self._address) as open_tab:
             yield open_tab
-        finally:
-            for tab in opened:
-                await tab.page.context.close()
-        uncaught = {tab.name: tab.errors for tab in opened if tab.errors}
-        assert not uncaught, f"exceptions that the pages did not catch: {uncaught}"
 
     @asynccontextmanager
     async def visit(self, address: str, **options: Any) -> AsyncIterator[Page]:
@@ -331,7 +343,7 @@ def find_chromium() -> str:
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Chromium]:
     """Start the browser, and stop it."""
-    with _page_server() as address:
+    with page_server() as address:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=find_chromium(), headless=True, args=list(FLAGS), chromium_sandbox=False
@@ -342,7 +354,7 @@ async def chromium() -> AsyncIterator[Chromium]:
                 await browser.close()
 
 
-class _page_server:
+class page_server:
     """Serves `page/` and the SDK of the npm package, unmodified, on a free port of 127.0.0.1."""
 
     def __enter__(self) -> str:

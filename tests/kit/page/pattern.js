@@ -18,7 +18,9 @@ export class PatternSource {
     this.number = 0;
     this.canvas = Object.assign(document.createElement('canvas'), { width, height });
     this.context = this.canvas.getContext('2d');
-    this.track = this.canvas.captureStream(0).getVideoTracks()[0];
+    const stream = this.canvas.captureStream(0);
+    this.track = stream.getVideoTracks()[0];
+    this.requester = this.track.requestFrame ? this.track : stream; // Firefox has requestFrame() on the stream
     this.draw();
     this.timer = setInterval(() => this.draw(), 1000 / fps);
   }
@@ -37,7 +39,7 @@ export class PatternSource {
       context.fillStyle = `hsl(${(this.number * 7 + column * 45) % 360} 100% 50%)`;
       context.fillRect(column * width, 4 * height, width, 2 * height);
     }
-    this.track.requestFrame();
+    this.requester.requestFrame();
   }
 
   stop() {
