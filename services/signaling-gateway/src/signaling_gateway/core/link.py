@@ -3,7 +3,7 @@ TCMP, the transport protocol on a client's socket: hello and welcome, heartbeats
 
 Owns no socket and reads no clock: frames and times come in, frames and events come out. Knows nothing of rooms.
 
-Source: signaling-protocol.md sections 2.1 to 2.4, told in PROTOCOL.md.
+Source: the SDK's own behaviour, told in PROTOCOL.md, "TCMP".
 """
 
 import json

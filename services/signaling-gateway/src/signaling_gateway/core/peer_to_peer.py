@@ -5,7 +5,7 @@ The id of a pair follows from its two participants, and so does who leads: the l
 `create-offer`), and the leader's gateway lets only one of two offers that cross get through, so that just one client rolls back. A `Mesh` is one
 participant's side of all its pairs; what it keeps beyond its socket's life is nothing.
 
-Source: signaling-protocol.md section 11, told in PROTOCOL.md.
+Source: the SDK's own behaviour, told in PROTOCOL.md, "Peer-to-peer and go rooms".
 """
 
 import hashlib

@@ -6,7 +6,7 @@ A session is driven from outside: bodies, replies, room events and signals come 
 `events_received`. Commands that find no answer are repeated by their lane. While the room is open they are repeated for as long as the socket
 lives, so that whatever a client asked during an outage happens after it; a connect gives up after `CONNECT_DEADLINE_S` and says so.
 
-Source: signaling-protocol.md section 3, told in PROTOCOL.md.
+Source: the SDK's own behaviour, told in PROTOCOL.md, "RSP".
 """
 
 from collections.abc import Callable
