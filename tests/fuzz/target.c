@@ -477,8 +477,12 @@ static void read_all(uint8_t n) {
     rw_down_statistics down;
     rw_counters counters;
     static rw_event event;
-    rw_read_up_statistics(w.engine, w.ups[n % UPS], &up);
-    rw_read_down_statistics(w.engine, w.downs[n % DOWNS], &down);
+    rw_read_up_statistics(w.engine, &w.ups[n % UPS], 1, &up);
+    rw_read_down_statistics(w.engine, &w.downs[n % DOWNS], 1, &down);
+    int32_t level;
+    int64_t estimate;
+    rw_take_audio_levels(w.engine, &w.ups[n % UPS], 1, &level);
+    rw_read_estimates(w.engine, &w.peers[n % PEERS], 1, &estimate);
     rw_read_counters(w.engine, &counters);
     for (uint8_t i = 0; i < n && rw_take_event(w.engine, &event); i++) CHECK(event.length >= 0 && event.length <= RW_SLOT_SIZE);
 }

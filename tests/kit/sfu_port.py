@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from media_sfu.core.actions import Fingerprint, IceCredentials, StartSctp, StartTransport
-from media_sfu.forwarder import BandwidthEstimated, Forwarder, KeyframeRequested
+from media_sfu.forwarder import Forwarder, KeyframeRequested
 from media_sfu.peer_transport import PeerTransport, TransportConnected, TransportEvent
 from media_sfu.shared_port import SharedPort
 
@@ -43,7 +43,7 @@ class PortKit:
         self.host = host
         self.clock = Clock()
         self.forwarder = make_forwarder(bind, 0)
-        self.feedback: list[KeyframeRequested | BandwidthEstimated] = []
+        self.feedback: list[KeyframeRequested] = []
         self.port = SharedPort(self.forwarder, self.clock, self.feedback.append)
         self.peers: list[PortPeer] = []
 

@@ -5,7 +5,7 @@ rooms, no policy. Control code calls it once for each decision, never for each p
 All calls come from the event loop's thread. Handles are opaque integers with a generation in them: one that was removed raises `StaleHandle`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType, Protocol
 
@@ -80,22 +80,13 @@ class KeyframeRequested:
     down_track: DownTrackHandle
 
 
-@dataclass(frozen=True, slots=True)
-class BandwidthEstimated:
-    """A subscriber's REMB: what it believes it can receive, in bits per second."""
-
-    peer: PeerHandle
-    bitrate_bps: int
-
-
-ForwarderEvent = DatagramReceived | KeyframeRequested | BandwidthEstimated
+ForwarderEvent = DatagramReceived | KeyframeRequested
 
 
 @dataclass(frozen=True, slots=True)
 class UpTrackStatistics:
     """
     Since the track was added. One `packets`, `octets` and `last_arrival_s` entry a layer (monotonic seconds; 0.0 for a layer never heard).
-    `audio_level_db` is the loudest level since the last call, 0 (loudest) to -127 (RFC 6464), or None without the extension.
     `fraction_lost` 0 to 1 over the last report interval; `jitter_s` seconds. `recovered` packets came by retransmission.
     """
 
@@ -105,7 +96,6 @@ class UpTrackStatistics:
     lost: int
     fraction_lost: float
     jitter_s: float
-    audio_level_db: int | None
     nacks: int = 0
     recovered: int = 0
     keyframe_requests: int = 0
@@ -194,9 +184,16 @@ class Forwarder(Protocol):
     def set_receive_bitrate(self, peer: PeerHandle, bitrate_bps: int) -> None:
         """What the peer may send in all, told to it by REMB once a second."""
 
-    def up_track_statistics(self, up_track: UpTrackHandle) -> UpTrackStatistics: ...
+    def up_track_statistics(self, up_tracks: Sequence[UpTrackHandle]) -> list[UpTrackStatistics]:
+        """Of many at once, in their order: what is read each second costs one call."""
 
-    def down_track_statistics(self, down_track: DownTrackHandle) -> DownTrackStatistics: ...
+    def down_track_statistics(self, down_tracks: Sequence[DownTrackHandle]) -> list[DownTrackStatistics]: ...
+
+    def take_audio_levels(self, up_tracks: Sequence[UpTrackHandle]) -> list[int | None]:
+        """The loudest of each since the last call, 0 (loudest) to -127 dBov (RFC 6464); None when nothing came, or without the extension."""
+
+    def bandwidth_estimates(self, peers: Sequence[PeerHandle]) -> list[int | None]:
+        """What each peer believes it can receive, in bits per second, by its last REMB; None when it sent none."""
 
     def counters(self) -> Mapping[str, int]:
         """Counts since the start, for `/metrics`: packets and octets in and out, drops by reason, NACKs, PLIs, batches."""

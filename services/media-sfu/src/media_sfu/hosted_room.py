@@ -65,7 +65,7 @@ class HostedRoom:
         self._epochs: dict[str, int] = {}
         self._opening: PeerTransport | None = None
         self._up_tracks: dict[actions.UpTrackName, UpTrackHandle] = {}
-        self._audio_tracks: set[actions.UpTrackName] = set()
+        self._audio_tracks: dict[actions.UpTrackName, UpTrackHandle] = {}
         self._down_tracks: dict[tuple[str, str], DownTrackHandle] = {}
         self._subscriptions: dict[DownTrackHandle, tuple[str, str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -127,29 +127,27 @@ class HostedRoom:
         subscription = self._subscriptions.get(down_track)
         if subscription is None:
             return False
-        self._run(lambda now: self._core.keyframe_requested(*subscription))
-        return True
-
-    def bandwidth_estimated(self, peer: PeerHandle, bitrate_bps: int) -> bool:
-        """A subscriber's REMB; returns whether the peer is of this room."""
-        participant_sid = self._participants.get(peer)
-        if participant_sid is None:
-            return False
-        self._run(lambda now: self._core.bandwidth_estimated(participant_sid, bitrate_bps, now))
+        self._core.keyframe_requested(*subscription)
+        self._perform_all()
         return True
 
     def handle_second(self) -> None:
-        """Call once a second: consent and stalled data channels."""
+        """Call once a second: consent, stalled data channels, statistics."""
         now = self._clock()
         for participant_sid, transport in list(self._transports.items()):
             transport.channels.handle_timeout()
             if transport.expire(now):
                 self._lost(participant_sid, closed_by_client=False)
-        up = {name: self._forwarder.up_track_statistics(handle) for name, handle in self._up_tracks.items()}
-        levels = {name: reading.audio_level_db for name, reading in up.items()}
-        down = {name: self._forwarder.down_track_statistics(handle) for name, handle in self._down_tracks.items()}
-        self._run(lambda now: self._core.receive_levels(levels, now))
-        self._run(lambda now: self._core.receive_statistics(up, down, now))
+        up = self._forwarder.up_track_statistics(list(self._up_tracks.values()))
+        down = self._forwarder.down_track_statistics(list(self._down_tracks.values()))
+        estimates = self._forwarder.bandwidth_estimates(list(self._participants))
+        self._core.receive_statistics(
+            dict(zip(self._up_tracks, up, strict=True)),
+            dict(zip(self._down_tracks, down, strict=True)),
+            dict(zip(self._participants.values(), estimates, strict=True)),
+            now,
+        )
+        self._perform_all()
 
     async def close(self) -> None:
         """Close every peer and wait for it."""
@@ -171,11 +169,16 @@ class HostedRoom:
             return step(self._clock())
         finally:
             self._perform_all()
+            self._arm_timer()
+            self._arm_levels()
 
     def _perform_all(self) -> None:
+        """Enough by itself after steps that touch no negotiation: those of every second."""
         while todo := self._core.actions_to_perform():
             for action in todo:
                 self._perform(action)
+
+    def _arm_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -188,17 +191,17 @@ class HostedRoom:
         self._timer = None
         self._run(lambda now: self._core.handle_timeout(now))
 
+    def _arm_levels(self) -> None:
+        """Levels are read only while somebody wants to know who speaks: five wake-ups a second for each room would be felt."""
+        if self._levels_timer is None and self._audio_tracks and self._core.wants_levels:
+            self._levels_timer = asyncio.get_running_loop().call_later(LEVELS_INTERVAL_S, self._read_levels)
+
     def _read_levels(self) -> None:
         self._levels_timer = None
-        if not self._up_tracks:
-            return
-        levels = {
-            name: self._forwarder.up_track_statistics(handle).audio_level_db
-            for name, handle in self._up_tracks.items()
-            if name in self._audio_tracks
-        }
-        self._run(lambda now: self._core.receive_levels(levels, now))
-        self._levels_timer = asyncio.get_running_loop().call_later(LEVELS_INTERVAL_S, self._read_levels)
+        levels = self._forwarder.take_audio_levels(list(self._audio_tracks.values()))
+        self._core.receive_levels(dict(zip(self._audio_tracks, levels, strict=True)), self._clock())
+        self._perform_all()
+        self._arm_levels()
 
     def _perform(self, action: actions.Action) -> None:
         perform: Callable[[HostedRoom, Any], None] = _PERFORMERS[type(action)]
@@ -234,22 +237,20 @@ class HostedRoom:
             del self._subscriptions[self._down_tracks.pop(key)]
         for name in [n for n in self._up_tracks if n.publisher_sid == sid]:
             del self._up_tracks[name]
-            self._audio_tracks.discard(name)
+            self._audio_tracks.pop(name, None)
         self._port.remove(transport)
         self._close_later(transport)
 
     def _start_up_track(self, action: actions.StartUpTrack) -> None:
         peer = self._transports[action.name.publisher_sid].handle
-        self._up_tracks[action.name] = self._forwarder.add_up_track(peer, action.parameters)
+        handle = self._up_tracks[action.name] = self._forwarder.add_up_track(peer, action.parameters)
         self._log_up_track("up track started", action.name)
         if action.parameters.kind == "audio":
-            self._audio_tracks.add(action.name)
-        if self._levels_timer is None:
-            self._levels_timer = asyncio.get_running_loop().call_later(LEVELS_INTERVAL_S, self._read_levels)
+            self._audio_tracks[action.name] = handle
 
     def _stop_up_track(self, action: actions.StopUpTrack) -> None:
         handle = self._up_tracks.pop(action.name, None)
-        self._audio_tracks.discard(action.name)
+        self._audio_tracks.pop(action.name, None)
         if handle is not None:
             self._forwarder.remove_up_track(handle)
             self._log_up_track("up track stopped", action.name)

@@ -23,7 +23,7 @@ from contract.media import (
 
 from media_sfu.core.room import IdMakers, Stale, UnknownPeer
 from media_sfu.data_channels import Clock
-from media_sfu.forwarder import Address, BandwidthEstimated, Forwarder, KeyframeRequested
+from media_sfu.forwarder import Address, Forwarder, KeyframeRequested
 from media_sfu.hosted_room import HostedRoom, Outcome
 from media_sfu.shared_port import SharedPort
 
@@ -180,11 +180,7 @@ class Node:
             unknown_peer=isinstance(refused, UnknownPeer),
         )
 
-    def _receive_feedback(self, event: KeyframeRequested | BandwidthEstimated) -> None:
+    def _receive_feedback(self, event: KeyframeRequested) -> None:
         for room in self._rooms.values():
-            if isinstance(event, KeyframeRequested):
-                taken = room.keyframe_requested(event.down_track)
-            else:
-                taken = room.bandwidth_estimated(event.peer, event.bitrate_bps)
-            if taken:
+            if room.keyframe_requested(event.down_track):
                 return

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from media_sfu.data_channels import Clock
-from media_sfu.forwarder import BandwidthEstimated, DatagramReceived, Forwarder, KeyframeRequested, PeerHandle
+from media_sfu.forwarder import DatagramReceived, Forwarder, KeyframeRequested, PeerHandle
 from media_sfu.ice_lite import CheckRefused, parse_check, username_fragment
 from media_sfu.peer_transport import PeerTransport
 from media_sfu.rate_cap import RateCap
@@ -22,9 +22,7 @@ class SharedPort:
     Owns the forwarder's readiness callback. Events of tracks go to `on_feedback`.
     """
 
-    def __init__(
-        self, forwarder: Forwarder, clock: Clock, on_feedback: Callable[[KeyframeRequested | BandwidthEstimated], None]
-    ) -> None:
+    def __init__(self, forwarder: Forwarder, clock: Clock, on_feedback: Callable[[KeyframeRequested], None]) -> None:
         self._forwarder = forwarder
         self._clock = clock
         self._on_feedback = on_feedback

@@ -74,7 +74,6 @@ def up(layers: tuple[int, ...]) -> UpTrackStatistics:
         lost=0,
         fraction_lost=0.0,
         jitter_s=0.0,
-        audio_level_db=None,
     )
 
 
@@ -90,6 +89,7 @@ def seconds_pass(scene: Scene, start: int, seconds: int, layers: tuple[int, ...]
         scene.room.receive_statistics(
             {SOURCE: up(tuple(octets * (second + 1) for octets in layers))},
             {("bob", "MTcamera-1"): down(layers[-1] * (second + 1), lost)},
+            {},
             float(second),
         )
 

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from media_sfu.forwarder import BandwidthEstimated, KeyframeRequested
+from media_sfu.forwarder import KeyframeRequested
 
 from tests.kit.packets import (
     ReportBlock,
@@ -120,7 +120,7 @@ def test_nacks_stop_after_their_tries(camera):
         camera.wait(10.0 + n / 10)
 
     assert camera.count("nacks_sent") <= 10
-    assert camera.engine.up_track_statistics(camera.up).nacks == camera.count("nacks_sent")
+    assert camera.engine.up_track_statistics([camera.up])[0].nacks == camera.count("nacks_sent")
 
 
 def test_what_the_publisher_sends_again_by_rtx_goes_to_its_place(camera):
@@ -132,7 +132,7 @@ def test_what_the_publisher_sends_again_by_rtx_goes_to_its_place(camera):
 
     assert (second.seq - first.seq, third.seq - first.seq) == (1, 2)
     assert (second.ssrc, second.payload_type, second.payload) == (0xAAAA, 120, vp8(start=False))
-    assert camera.engine.up_track_statistics(camera.up).recovered == 1
+    assert camera.engine.up_track_statistics([camera.up])[0].recovered == 1
     camera.wait(10.9)
     assert [p for p in camera.rtcp() if p.kind == 205] == []
 
@@ -196,11 +196,11 @@ def test_somebody_who_has_pictures_does_not_wait(camera):
     assert camera.count("keyframe_requests_sent") == 0
 
 
-def test_an_estimate_is_told(camera):
-    camera.feedback(remb(3_000_000), now=10.1)
+def test_the_last_estimate_is_kept(camera):
+    camera.feedback(remb(3_000_000), remb(2_000_000), now=10.1)
 
-    [event] = camera.engine.events_received()
-    assert event == BandwidthEstimated(camera.subscriber, 3_000_000)
+    assert camera.engine.bandwidth_estimates([camera.subscriber, camera.publisher]) == [2_000_000, None]
+    assert camera.engine.events_received() == []
 
 
 def test_the_publisher_hears_its_limit_each_second(camera):
@@ -241,7 +241,7 @@ def test_round_trip_and_loss_come_from_the_subscribers_reports(camera):
 
     camera.feedback(receiver_report(ReportBlock(0xAAAA, 64, 3, 1, 900, middle, 0x4000)), now=10.35)
 
-    statistics = camera.engine.down_track_statistics(camera.down)
+    statistics = camera.engine.down_track_statistics([camera.down])[0]
     assert statistics.round_trip_s == pytest.approx(0.1, abs=1e-4)
     assert (statistics.fraction_lost, statistics.jitter_s) == (0.25, 0.01)
 

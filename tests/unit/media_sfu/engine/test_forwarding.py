@@ -196,9 +196,11 @@ def test_a_stale_handle_is_refused_when_its_place_is_taken_again(camera):
     fresh = camera.engine.add_down_track(camera.subscriber, camera.up, VIEW)
 
     assert fresh != camera.down
-    for call in (camera.engine.pause_down_track, camera.engine.down_track_statistics, camera.engine.remove_down_track):
+    for call in (camera.engine.pause_down_track, camera.engine.remove_down_track):
         with pytest.raises(StaleHandle):
             call(camera.down)
+    with pytest.raises(StaleHandle):
+        camera.engine.down_track_statistics([fresh, camera.down])
 
 
 def test_every_call_refuses_a_removed_peer(camera):
@@ -212,7 +214,9 @@ def test_every_call_refuses_a_removed_peer(camera):
         lambda: camera.engine.add_up_track(camera.publisher, CAMERA),
         lambda: camera.engine.add_down_track(camera.subscriber, camera.up, VIEW),
         lambda: camera.engine.request_keyframe(camera.up),
-        lambda: camera.engine.up_track_statistics(camera.up),
+        lambda: camera.engine.up_track_statistics([camera.up]),
+        lambda: camera.engine.take_audio_levels([camera.up]),
+        lambda: camera.engine.bandwidth_estimates([camera.subscriber, camera.publisher]),
         lambda: camera.engine.set_target_layer(camera.down, 0, 0),
     ):
         with pytest.raises(StaleHandle):
@@ -226,17 +230,17 @@ def test_up_track_statistics_say_what_came(make_room):
         *(rtp(n, 960 * n, b"opus", ssrc=0x4441, payload_type=111, extensions=x) for n, x in enumerate(levels)), now=3.5
     )
 
-    statistics = room.engine.up_track_statistics(room.up)
+    statistics = room.engine.up_track_statistics([room.up])[0]
 
     assert (statistics.packets, statistics.octets, statistics.last_arrival_s) == ((3,), (72,), (3.5,))
-    assert statistics.audio_level_db == -25
-    assert room.engine.up_track_statistics(room.up).audio_level_db is None
+    assert room.engine.take_audio_levels([room.up]) == [-25]
+    assert room.engine.take_audio_levels([room.up]) == [None]
 
 
 def test_down_track_statistics_say_what_went(camera):
     camera.publish(rtp(1, 0, vp8(key=True)), rtp(2, 0, vp8()))
 
-    statistics = camera.engine.down_track_statistics(camera.down)
+    statistics = camera.engine.down_track_statistics([camera.down])[0]
 
     assert (statistics.packets, statistics.octets, statistics.layer, statistics.round_trip_s) == (2, 42, 0, None)
 

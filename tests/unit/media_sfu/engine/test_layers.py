@@ -76,7 +76,7 @@ def test_a_switch_waits_for_the_key_frame_and_leaves_no_gap(simulcast):
     assert gaps(packets) == [1, 1]
     assert [p.picture for p in packets] == [(10, 1, 0), (11, 2, 0), (12, 3, 0)]
     assert [p.time for p in packets] == [5000, 8000, 8000 + 9000]  # by arrival: 0.1 s later
-    assert simulcast.engine.down_track_statistics(simulcast.down).layer == 2
+    assert simulcast.engine.down_track_statistics([simulcast.down])[0].layer == 2
 
 
 def test_a_switch_tells_the_true_time_when_both_layers_have_sender_reports(simulcast):
@@ -118,7 +118,7 @@ def test_a_silent_layer_gives_way_to_one_that_flows(simulcast):
     assert simulcast.publish(rtp(1, 0, vp8(key=True), ssrc=MIDDLE), now=10.5) == []
 
     assert len(simulcast.publish(rtp(2, 0, vp8(key=True), ssrc=MIDDLE), now=11.5)) == 1
-    assert simulcast.engine.down_track_statistics(simulcast.down).layer == 1
+    assert simulcast.engine.down_track_statistics([simulcast.down])[0].layer == 1
 
 
 def test_a_wish_for_key_frames_goes_to_the_awaited_layers(simulcast):

@@ -5,6 +5,7 @@ media signaling. Which tracks there are is `room`'s affair.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from contract.media import NodePublication, NodeSubscription
@@ -24,7 +25,7 @@ from media_sfu.core.actions import (
 )
 from media_sfu.core.bandwidth.allocation import NOMINAL_BPS, RANKS, Candidate, allocate, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
-from media_sfu.core.bandwidth.profile import SwitchOff, VideoProfile, video_profile
+from media_sfu.core.bandwidth.profile import UNBOUNDED, SwitchOff, VideoProfile, video_profile
 from media_sfu.core.bandwidth.publisher_hints import PublisherHints
 from media_sfu.core.media_signaling import (
     ClientReset,
@@ -72,6 +73,15 @@ class _Client:
     """Track SIDs that the client knows to be off."""
     told_speaker: str | None = None
     round_trip_s: float | None = None
+
+    @property
+    def budget_bps(self) -> float:
+        """What may be spent on its video, or infinity."""
+        return min(self.estimate.budget_bps, self.profile.max_subscription_bandwidth or inf)
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.budget_bps < inf
 
 
 class Adaptation:
@@ -127,13 +137,17 @@ class Adaptation:
         if (client := self._clients.get(participant_sid)) is not None:
             client.signaling.close(label)
 
-    def receive_remb(self, participant_sid: str, bitrate_bps: int) -> None:
-        if (client := self._clients.get(participant_sid)) is not None:
-            client.estimate.receive_remb(bitrate_bps)
+    @property
+    def wants_levels(self) -> bool:
+        """Whether it matters to anybody who speaks."""
+        return any(
+            "active_speaker" in client.signaling.labels or client.profile is not UNBOUNDED
+            for client in self._clients.values()
+        )
 
     def receive_levels(self, levels_db: Mapping[UpTrackName, int | None], now: float) -> None:
         """The loudest level of each audio up track since the last call; about five times a second."""
-        loudest: dict[str, float | None] = dict.fromkeys(self._peers)
+        loudest: dict[str, float | None] = {sid: None for sid in self._speakers.latest if sid in self._peers}
         for name, level in levels_db.items():
             former = loudest.get(name.publisher_sid)
             if level is not None and (former is None or level > former):
@@ -147,16 +161,19 @@ class Adaptation:
         self,
         up: Mapping[UpTrackName, UpTrackStatistics],
         down: Mapping[DownTrackName, DownTrackStatistics],
+        estimates_bps: Mapping[str, int | None],
         now: float,
     ) -> None:
-        """The counters of every track; once a second."""
+        """The counters of every track and the last REMB of each participant; once a second."""
         self._rates.receive(up, down, now)
         for participant_sid, client in self._clients.items():
-            flows = [flow for name, flow in self._rates.down.items() if name[0] == participant_sid]
-            sent_bps = sum(flow.bitrate_bps for flow in flows)
-            lost = sum(flow.fraction_lost * flow.bitrate_bps for flow in flows) / sent_bps if sent_bps else 0.0
-            client.estimate.receive_report(sent_bps, lost, now)
-            self._evaluate(participant_sid)
+            was_bounded = client.is_bounded
+            if (estimate_bps := estimates_bps.get(participant_sid)) is not None:
+                client.estimate.receive_remb(estimate_bps)
+            client.estimate.receive_report(*self._rates.sent_to(participant_sid), now)
+            # What tracks cost decides nothing for a subscriber without bound: most of them, and nothing is to be done for those.
+            if was_bounded or client.is_bounded:
+                self._evaluate(participant_sid)
         self._hint_publishers(now)
 
     # -- messages
@@ -260,7 +277,7 @@ class Adaptation:
         layers = allocate(
             shown,
             profile.mode,
-            min(client.estimate.budget_bps, profile.max_subscription_bandwidth or client.estimate.budget_bps),
+            client.budget_bps,
             profile.max_tracks,
             switch_off=profile.track_switch_off is not SwitchOff.DISABLED,
         )
@@ -351,6 +368,9 @@ class Adaptation:
 
     def _hint_publishers(self, now: float) -> None:
         """Tell publishers with simulcast which layers somebody gets."""
+        if not any(client.signaling.is_ready("publisher_hints") for client in self._clients.values()):
+            self._hints = {}
+            return
         targets: dict[UpTrackName, set[int]] = {}
         for client in self._clients.values():
             for subscription_id, layer in client.forwarded.items():
@@ -433,7 +453,7 @@ class Adaptation:
                 if rates is not None:
                     kinds[parameters.kind][0].append(rates.quality)
             for subscription_id, down in peer.applied.down_tracks.items():
-                flow = self._rates.down.get((participant_sid, subscription_id))
+                flow = self._rates.down.get(participant_sid, {}).get(subscription_id)
                 if flow is not None:
                     kinds["video" if down.is_video else "audio"][1].append(flow)
         line = FlowQuality(round_trip_s=client.round_trip_s)

@@ -172,22 +172,24 @@ class Room:
         if down is not None:
             self._actions.append(RequestKeyframe(down.source))
 
-    def bandwidth_estimated(self, participant_sid: str, bitrate_bps: int, now: float) -> None:
-        """The subscriber's REMB, in bits per second."""
-        self._adaptation.receive_remb(participant_sid, bitrate_bps)
+    @property
+    def wants_levels(self) -> bool:
+        """Whether to call `receive_levels`."""
+        return self._adaptation.wants_levels
 
     def receive_levels(self, levels_db: Mapping[UpTrackName, int | None], now: float) -> None:
-        """`UpTrackStatistics.audio_level_db` of each audio up track; about five times a second."""
+        """The loudest level of each audio up track since the last call; about five times a second."""
         self._adaptation.receive_levels(levels_db, now)
 
     def receive_statistics(
         self,
         up: Mapping[UpTrackName, UpTrackStatistics],
         down: Mapping[DownTrackName, DownTrackStatistics],
+        estimates_bps: Mapping[str, int | None],
         now: float,
     ) -> None:
-        """The statistics of every up and down track; once a second."""
-        self._adaptation.receive_statistics(up, down, now)
+        """The statistics of every up and down track, and each participant's last REMB; once a second."""
+        self._adaptation.receive_statistics(up, down, estimates_bps, now)
 
     # -- what to do
 

@@ -29,6 +29,11 @@ class Speakers:
         self._voices: dict[str, _Voice] = {}
         self._dominant: list[str] = []
 
+    @property
+    def latest(self) -> tuple[str, ...]:
+        """Those who were dominant last: levels of these are wanted for as long as they are in the room, heard or not."""
+        return tuple(self._dominant)
+
     def receive_levels(self, levels_db: Mapping[str, float | None], now: float) -> bool:
         """
         The loudest level of each participant with audio since the last call, in dBov (0 loudest, -127 silence; None: nothing came). About five

@@ -23,11 +23,12 @@ class Rates:
     """The rates of a room's tracks. A track that has only one reading has rate 0."""
 
     def __init__(self) -> None:
-        self._up: dict[UpTrackName, UpTrackStatistics] = {}
-        self._down: dict[DownTrackName, DownTrackStatistics] = {}
+        self._up: Mapping[UpTrackName, UpTrackStatistics] = {}
+        self._down: Mapping[DownTrackName, DownTrackStatistics] = {}
         self._read_s = 0.0
         self.up: Mapping[UpTrackName, UpTrackRates] = {}
-        self.down: Mapping[DownTrackName, FlowQuality] = {}
+        self.down: dict[str, dict[str, FlowQuality]] = {}
+        """By subscriber and subscription."""
 
     def receive(
         self,
@@ -35,19 +36,29 @@ class Rates:
         down: Mapping[DownTrackName, DownTrackStatistics],
         now: float,
     ) -> None:
-        """The present counters of every track of the room."""
+        """The present counters of every track of the room. Both mappings are kept."""
         elapsed_s = max(now - self._read_s, 0.001)
         self.up = {name: _up_rates(reading, self._up.get(name), elapsed_s) for name, reading in up.items()}
-        self.down = {
-            name: FlowQuality(
-                reading.fraction_lost,
-                reading.jitter_s,
-                reading.round_trip_s,
-                _bps(reading.octets, self._down[name].octets if name in self._down else reading.octets, elapsed_s),
-            )
-            for name, reading in down.items()
-        }
-        self._up, self._down, self._read_s = dict(up), dict(down), now
+        self.down = {}
+        for name, reading in down.items():
+            participant_sid, subscription_id = name
+            flows = self.down.setdefault(participant_sid, {})
+            flows[subscription_id] = _flow(reading, self._down.get(name), elapsed_s)
+        self._up, self._down, self._read_s = up, down, now
+
+    def sent_to(self, participant_sid: str) -> tuple[float, float]:
+        """Bits per second of all that a subscriber is sent, and the share of it that it lost."""
+        flows = self.down.get(participant_sid, {}).values()
+        sent_bps = sum(flow.bitrate_bps for flow in flows)
+        lost_bps = sum(flow.fraction_lost * flow.bitrate_bps for flow in flows)
+        return sent_bps, lost_bps / sent_bps if sent_bps else 0.0
+
+
+def _flow(reading: DownTrackStatistics, former: DownTrackStatistics | None, elapsed_s: float) -> FlowQuality:
+    before = former.octets if former is not None else reading.octets
+    return FlowQuality(
+        reading.fraction_lost, reading.jitter_s, reading.round_trip_s, _bps(reading.octets, before, elapsed_s)
+    )
 
 
 def _up_rates(reading: UpTrackStatistics, former: UpTrackStatistics | None, elapsed_s: float) -> UpTrackRates:

@@ -4,14 +4,13 @@
  *
  * Reading order: tables, parsing, receiving (statistics, ring, NACK), rewriting, sending, RTCP in, RTCP out, the batch, sockets, control calls.
  *
- * One mutex guards everything but the event queue (one producer, one consumer) and the send arrays (the media thread alone touches them).
+ * One mutex guards everything but the event queue (one producer, one consumer).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -165,12 +164,10 @@ typedef struct {
     uint32_t resent; /* milliseconds, modulo 2**32; 0: never */
 } sent;
 
+/* What each packet touches comes first, so that it is few cache lines: see `warm_caches`. */
 struct down_track {
-    int64_t handle;
     peer *owner;
     up_track *up;
-    uint32_t owner_position, up_position; /* in their lists */
-    rw_down_parameters parameters;
     bool paused, started, synced;
     int32_t layer, target_layer, temporal, target_temporal;
     /* Rewriting: out = in - offset. */
@@ -184,13 +181,17 @@ struct down_track {
     uint32_t frame_time;
     sent *history;
     uint32_t history_mask;
-    uint16_t rtx_seq;
     int32_t resend_credit;
+    uint64_t packets, octets, filtered;
+    uint64_t media_octets; /* RFC 3550 octet count: payload alone */
+    rw_down_parameters parameters;
+    int64_t handle;
+    uint32_t owner_position, up_position; /* in their lists */
+    uint16_t rtx_seq;
     int64_t keyframe_window; /* start of the 100 ms in which */
     uint32_t keyframes_told; /* so many wishes were told */
     bool picture_lost;       /* the subscriber said so, and no key frame was asked for since */
-    uint64_t packets, octets, nacks, retransmitted, filtered;
-    uint64_t media_octets; /* RFC 3550 octet count: payload alone */
+    uint64_t nacks, retransmitted;
     uint32_t fraction_lost, jitter;
     int64_t round_trip;
     struct {
@@ -203,18 +204,18 @@ struct down_track {
 struct peer {
     int64_t handle;
     void *inbound, *outbound;
-    bool keyed;
     binding *send_to;
+    bool keyed, gso_refused;
+    int32_t first_out, last_out; /* of this flush */
     list bindings, ups, downs;
-    bool gso_refused;
     uint32_t rtcp_ssrc;
     uint64_t receive_bitrate;
-    int64_t next_report, estimate_told;
+    int64_t next_report;
+    int64_t estimate; /* the last REMB; -1: none */
     int64_t round_trip; /* 0: not known */
     uint32_t idle_streams[IDLE_STREAMS];
     uint32_t idle_first, idle_count;
-    int32_t first_out, last_out; /* of this flush */
-    uint32_t position;           /* in engine.all_peers */
+    uint32_t position; /* in engine.all_peers */
 };
 
 typedef struct {
@@ -260,7 +261,7 @@ struct rw_engine {
     rw_policy policy;
     rw_crypto crypto;
     rw_counters counters;
-    int fd, wake_fd, event_fd;
+    int fd, event_fd;
     bool ipv6, wildcard, gso;
     rw_send send;
     atomic_bool stopping;
@@ -485,12 +486,11 @@ static void tell_datagram(rw_engine *e, const uint8_t *data, int length, const r
     publish_event(e);
 }
 
-static void tell(rw_engine *e, int type, int64_t handle, int64_t value) {
+static void tell_keyframe_request(rw_engine *e, const down_track *d) {
     rw_event *event = new_event(e);
     if (!event) return;
-    event->type = type;
-    event->handle = handle;
-    event->value = value;
+    event->type = RW_EVENT_KEYFRAME;
+    event->handle = d->handle;
     publish_event(e);
 }
 
@@ -1105,7 +1105,24 @@ static void send_padding(rw_engine *e, down_track *d, const packet *p, const sen
 
 static bool reachable(const peer *p) { return p->keyed && p->send_to; }
 
+/*
+ * Between two batches other work has emptied the caches, and each down track is a chain of pointers: read the chains of all down tracks first, so that
+ * the CPU waits for many of them at a time. Measured with 1 to 20: 0.65 us less for each down track and batch, of 4; `__builtin_prefetch` of the same
+ * lines a few steps ahead gained nothing.
+ */
+static void warm_caches(const list *downs) {
+    for (uint32_t i = 0; i < downs->count; i++) {
+        const down_track *d = downs->items[i];
+        const peer *to = d->owner;
+        if (!reachable(to)) continue;
+        (void)*(const volatile uint16_t *)&to->send_to->remote.port;
+        (void)*(const volatile uint8_t *)&d->history[(d->last_out + 1) & d->history_mask].state;
+        if (to->outbound) (void)*(const volatile uint8_t *)to->outbound;
+    }
+}
+
 static void forward_track(rw_engine *e, up_track *t) {
+    warm_caches(&t->downs);
     for (uint32_t i = 0; i < t->downs.count; i++) {
         down_track *d = t->downs.items[i];
         if (!reachable(d->owner)) continue;
@@ -1222,16 +1239,14 @@ static void receive_keyframe_request(rw_engine *e, peer *from, uint32_t ssrc) {
     d->picture_lost = true;
     if (e->now - d->keyframe_window > 100000) d->keyframe_window = e->now, d->keyframes_told = 0;
     if (d->keyframes_told++ >= KEYFRAME_WISHES) return; /* the first ones do */
-    tell(e, RW_EVENT_KEYFRAME, d->handle, 0);
+    tell_keyframe_request(e, d);
 }
 
 /* draft-alvestrand-rmcat-remb-03: "REMB", count, exponent (6 bits) and mantissa (18 bits). */
-static void receive_estimate(rw_engine *e, peer *from, const uint8_t *fci, uint32_t length) {
+static void receive_estimate(peer *from, const uint8_t *fci, uint32_t length) {
     if (length < 8 || memcmp(fci, "REMB", 4)) return;
     uint32_t exponent = fci[5] >> 2, mantissa = get24(fci + 5) & 0x3ffff;
-    if (exponent > 45 || (from->estimate_told && e->now - from->estimate_told < 50000)) return;
-    from->estimate_told = e->now;
-    tell(e, RW_EVENT_BANDWIDTH, from->handle, (int64_t)((uint64_t)mantissa << exponent));
+    if (exponent <= 45) from->estimate = (int64_t)((uint64_t)mantissa << exponent);
 }
 
 static void receive_feedback(rw_engine *e, peer *from, uint8_t type, uint8_t format, const uint8_t *body, uint32_t length) {
@@ -1247,7 +1262,7 @@ static void receive_feedback(rw_engine *e, peer *from, uint8_t type, uint8_t for
     } else if (type == 206 && format == 4) { /* RFC 5104 section 4.3.1: FIR names its sources in the FCI */
         for (; length >= 8; fci += 8, length -= 8) receive_keyframe_request(e, from, get32(fci));
     } else if (type == 206 && format == 15) {
-        receive_estimate(e, from, fci, length);
+        receive_estimate(from, fci, length);
     }
 }
 
@@ -1779,12 +1794,8 @@ typedef struct {
     uint8_t controls[SLOTS][96] __attribute__((aligned(8)));
 } receiving;
 
-/* Milliseconds until a timer may have something to send. */
-static int pause_length(const rw_engine *e) {
-    if (e->nacking.count || e->asking.count) return 5;
-    int64_t left = (e->next_report - rw_now()) / 1000;
-    return left < 1 ? 1 : left > 100 ? 100 : (int)left;
-}
+/* How long to wait for a datagram, in microseconds: until a timer may have something to send. */
+static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count ? 5000 : 100000; }
 
 int rw_run(rw_engine *e) {
     receiving *r = calloc(1, sizeof *r);
@@ -1794,27 +1805,23 @@ int rw_run(rw_engine *e) {
         r->headers[i].msg_hdr = (struct msghdr){.msg_name = &r->names[i], .msg_iov = &r->pieces[i], .msg_iovlen = 1, .msg_control = r->controls[i]};
     }
     int failed = 0, received = 0;
+    int32_t pause = 0, wanted = 100000;
     while (!atomic_load(&e->stopping)) {
-        if (received < SLOTS) {
-            struct pollfd wait[2] = {{e->fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
-            pthread_mutex_lock(&e->lock);
-            int pause = pause_length(e);
-            pthread_mutex_unlock(&e->lock);
-            if (poll(wait, 2, pause) < 0 && errno != EINTR) {
+        if (wanted != pause) {
+            struct timeval time = {.tv_usec = wanted};
+            if (setsockopt(e->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time)) {
                 failed = errno;
                 break;
             }
-            uint64_t value;
-            if (wait[1].revents && read(e->wake_fd, &value, sizeof value) < 0 && errno != EAGAIN) {
-                failed = errno;
-                break;
-            }
+            pause = wanted;
         }
         for (int i = 0; i < SLOTS; i++) {
             r->headers[i].msg_hdr.msg_namelen = sizeof r->names[i];
             r->headers[i].msg_hdr.msg_controllen = e->wildcard ? sizeof r->controls[i] : 0;
         }
-        received = recvmmsg(e->fd, r->headers, SLOTS, MSG_DONTWAIT, NULL);
+        /* One call waits and receives: half the wake-up's cost of poll(2) and recvmmsg(2). */
+        received = recvmmsg(e->fd, r->headers, SLOTS, MSG_WAITFORONE, NULL);
+        if (atomic_load(&e->stopping)) break;
         if (received < 0 && (errno == EBADF || errno == ENOTSOCK || errno == EFAULT)) {
             failed = errno;
             break;
@@ -1833,20 +1840,16 @@ int rw_run(rw_engine *e) {
         e->slot_count = 0;
         flush(e);
         transmit(e);
+        wanted = pause_length(e);
         pthread_mutex_unlock(&e->lock);
     }
     free(r);
     return failed;
 }
 
-static void wake(rw_engine *e) {
-    uint64_t one = 1;
-    if (write(e->wake_fd, &one, sizeof one) < 0) return; /* at its limit: awake anyway */
-}
-
 void rw_stop(rw_engine *e) {
     atomic_store(&e->stopping, true);
-    wake(e);
+    shutdown(e->fd, SHUT_RD); /* ENOTCONN, but whoever waits is woken, now and later */
 }
 
 int rw_send_datagram(rw_engine *e, const uint8_t *data, int length, const rw_address *remote) {
@@ -1885,7 +1888,6 @@ rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto) {
     e->send = system_send;
     e->unbound_credit = policy->unbound_per_second;
     e->peers.first_free = e->ups.first_free = e->downs.first_free = UINT32_MAX;
-    e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->slots = calloc(SLOTS, sizeof *e->slots);
     e->arena = aligned_alloc(64, ARENA_SIZE);
@@ -1896,7 +1898,7 @@ rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto) {
     s->names = calloc(ARENA_PACKETS, sizeof *s->names);
     s->controls = aligned_alloc(64, ARENA_PACKETS * sizeof *s->controls);
     s->peers = calloc(ARENA_PACKETS, sizeof *s->peers);
-    if (e->wake_fd >= 0 && e->event_fd >= 0 && e->slots && e->arena && e->events && s->headers && s->pieces && s->names && s->controls && s->peers)
+    if (e->event_fd >= 0 && e->slots && e->arena && e->events && s->headers && s->pieces && s->names && s->controls && s->peers)
         return e;
     rw_destroy(e);
     return NULL;
@@ -1991,7 +1993,6 @@ static void remove_peer(rw_engine *e, peer *p) {
 
 void rw_destroy(rw_engine *e) {
     while (e->all_peers.count) remove_peer(e, e->all_peers.items[e->all_peers.count - 1]);
-    if (e->wake_fd >= 0) close(e->wake_fd);
     if (e->event_fd >= 0) close(e->event_fd);
     free(e->peers.slots), free(e->ups.slots), free(e->downs.slots);
     free(e->by_address.cells), free(e->by_up_ssrc.cells), free(e->by_rtx_ssrc.cells), free(e->by_down_ssrc.cells);
@@ -2010,6 +2011,7 @@ int64_t rw_add_peer(rw_engine *e, uint32_t rtcp_ssrc) {
     if (handle > 0) {
         p->handle = handle;
         p->rtcp_ssrc = rtcp_ssrc;
+        p->estimate = -1;
         p->first_out = p->last_out = -1;
         p->keyed = !e->crypto.protect;
         p->position = e->all_peers.count;
@@ -2276,55 +2278,80 @@ int rw_request_keyframe(rw_engine *e, int64_t handle, int layer) {
         uint32_t layers = layer < 0 ? take_awaited_layers(e, t) : layer < RW_LAYERS ? 1u << layer : 0;
         for (uint32_t i = 0; i < t->parameters.layers; i++)
             if (layers >> i & 1) ask_keyframe(e, &t->sources[i]);
-        if (layers) wake(e);
-    }
-    pthread_mutex_unlock(&e->lock);
-    return t ? RW_OK : RW_STALE;
-}
-
-int rw_read_up_statistics(rw_engine *e, int64_t handle, rw_up_statistics *s) {
-    pthread_mutex_lock(&e->lock);
-    up_track *t = table_get(&e->ups, handle);
-    if (t) {
-        *s = (rw_up_statistics){.audio_level = t->audio_level, .clock_rate = t->parameters.clock_rate, .layers = t->parameters.layers};
-        t->audio_level = 1;
-        for (uint32_t i = 0; i < t->parameters.layers; i++) {
-            const source *from = &t->sources[i];
-            s->packets[i] = from->packets;
-            s->octets[i] = from->octets;
-            s->last_arrival[i] = from->last_arrival;
-            if (from->heard) s->lost += from->highest - from->first + 1 - (int64_t)from->packets;
-            if (from->fraction_lost > s->fraction_lost) s->fraction_lost = from->fraction_lost;
-            if ((uint32_t)from->jitter > s->jitter) s->jitter = (uint32_t)from->jitter;
-            s->nacks += from->nacks;
-            s->recovered += from->recovered;
-            s->keyframe_requests += from->keyframe_requests;
-            s->keyframes += from->keyframes;
+        if (layers && e->fd >= 0) { /* at once: the media thread may be waiting for the next datagram */
+            e->now = rw_now();
+            send_keyframe_requests(e);
+            flush(e);
+            transmit(e);
         }
     }
     pthread_mutex_unlock(&e->lock);
     return t ? RW_OK : RW_STALE;
 }
 
-int rw_read_down_statistics(rw_engine *e, int64_t handle, rw_down_statistics *s) {
+static void read_up(const up_track *t, rw_up_statistics *s) {
+    *s = (rw_up_statistics){.clock_rate = t->parameters.clock_rate, .layers = t->parameters.layers};
+    for (uint32_t i = 0; i < t->parameters.layers; i++) {
+        const source *from = &t->sources[i];
+        s->packets[i] = from->packets;
+        s->octets[i] = from->octets;
+        s->last_arrival[i] = from->last_arrival;
+        if (from->heard) s->lost += from->highest - from->first + 1 - (int64_t)from->packets;
+        if (from->fraction_lost > s->fraction_lost) s->fraction_lost = from->fraction_lost;
+        if ((uint32_t)from->jitter > s->jitter) s->jitter = (uint32_t)from->jitter;
+        s->nacks += from->nacks;
+        s->recovered += from->recovered;
+        s->keyframe_requests += from->keyframe_requests;
+        s->keyframes += from->keyframes;
+    }
+}
+
+int rw_read_up_statistics(rw_engine *e, const int64_t *ups, int count, rw_up_statistics *statistics) {
+    int read = 0;
     pthread_mutex_lock(&e->lock);
-    const down_track *d = get_down(e, handle);
-    if (d)
-        *s = (rw_down_statistics){
-            .packets = d->packets,
-            .octets = d->octets,
-            .nacks = d->nacks,
-            .retransmitted = d->retransmitted,
-            .filtered = d->filtered,
-            .fraction_lost = d->fraction_lost,
-            .jitter = d->jitter,
-            .clock_rate = d->up->parameters.clock_rate,
-            .round_trip = d->round_trip,
-            .layer = d->layer,
-            .temporal = d->layer < 0 ? -1 : d->temporal,
-        };
+    for (const up_track *t; read < count && (t = table_get(&e->ups, ups[read])); read++) read_up(t, &statistics[read]);
     pthread_mutex_unlock(&e->lock);
-    return d ? RW_OK : RW_STALE;
+    return read == count ? RW_OK : RW_STALE;
+}
+
+static void read_down(const down_track *d, rw_down_statistics *s) {
+    *s = (rw_down_statistics){
+        .packets = d->packets,
+        .octets = d->octets,
+        .nacks = d->nacks,
+        .retransmitted = d->retransmitted,
+        .filtered = d->filtered,
+        .fraction_lost = d->fraction_lost,
+        .jitter = d->jitter,
+        .clock_rate = d->up->parameters.clock_rate,
+        .round_trip = d->round_trip,
+        .layer = d->layer,
+        .temporal = d->layer < 0 ? -1 : d->temporal,
+    };
+}
+
+int rw_read_down_statistics(rw_engine *e, const int64_t *downs, int count, rw_down_statistics *statistics) {
+    int read = 0;
+    pthread_mutex_lock(&e->lock);
+    for (const down_track *d; read < count && (d = get_down(e, downs[read])); read++) read_down(d, &statistics[read]);
+    pthread_mutex_unlock(&e->lock);
+    return read == count ? RW_OK : RW_STALE;
+}
+
+int rw_take_audio_levels(rw_engine *e, const int64_t *ups, int count, int32_t *levels) {
+    int read = 0;
+    pthread_mutex_lock(&e->lock);
+    for (up_track *t; read < count && (t = table_get(&e->ups, ups[read])); read++) levels[read] = t->audio_level, t->audio_level = 1;
+    pthread_mutex_unlock(&e->lock);
+    return read == count ? RW_OK : RW_STALE;
+}
+
+int rw_read_estimates(rw_engine *e, const int64_t *peers, int count, int64_t *estimates) {
+    int read = 0;
+    pthread_mutex_lock(&e->lock);
+    for (const peer *p; read < count && (p = table_get(&e->peers, peers[read])); read++) estimates[read] = p->estimate;
+    pthread_mutex_unlock(&e->lock);
+    return read == count ? RW_OK : RW_STALE;
 }
 
 void rw_read_counters(rw_engine *e, rw_counters *counters) {

@@ -15,7 +15,7 @@
 #define RW_CNAME_SIZE 64
 
 enum rw_codec { RW_CODEC_NONE, RW_CODEC_OTHER, RW_CODEC_RED, RW_CODEC_VP8, RW_CODEC_H264 };
-enum rw_event_type { RW_EVENT_NONE, RW_EVENT_DATAGRAM, RW_EVENT_KEYFRAME, RW_EVENT_BANDWIDTH };
+enum rw_event_type { RW_EVENT_NONE, RW_EVENT_DATAGRAM, RW_EVENT_KEYFRAME };
 
 typedef struct rw_engine rw_engine;
 
@@ -74,7 +74,6 @@ typedef struct {
     int32_t type;                   /* enum rw_event_type */
     int32_t length;                 /* of `data`, for a datagram */
     int64_t handle;                 /* peer (0: unbound address) or down track */
-    int64_t value;                  /* bits per second */
     rw_address remote;
     uint8_t data[RW_SLOT_SIZE];
 } rw_event;
@@ -86,7 +85,6 @@ typedef struct {
     uint32_t fraction_lost;          /* of 256 */
     uint32_t jitter;                 /* in clock-rate ticks */
     uint32_t clock_rate, layers;
-    int32_t audio_level;             /* -127 to 0 dBov, 1: not known */
     uint64_t nacks, recovered, keyframe_requests, keyframes;
 } rw_up_statistics;
 
@@ -160,8 +158,13 @@ int rw_set_target_layer(rw_engine *engine, int64_t down, int spatial, int tempor
 /* `layer` -1: every layer that somebody waits for. */
 int rw_request_keyframe(rw_engine *engine, int64_t up, int layer);
 
-int rw_read_up_statistics(rw_engine *engine, int64_t up, rw_up_statistics *statistics);
-int rw_read_down_statistics(rw_engine *engine, int64_t down, rw_down_statistics *statistics);
+/* Of `count` handles, entry by entry. RW_STALE as soon as one of them is: what was written until then means nothing. */
+int rw_read_up_statistics(rw_engine *engine, const int64_t *ups, int count, rw_up_statistics *statistics);
+int rw_read_down_statistics(rw_engine *engine, const int64_t *downs, int count, rw_down_statistics *statistics);
+/* The loudest since the last call, -127 to 0 dBov; 1: nothing came. */
+int rw_take_audio_levels(rw_engine *engine, const int64_t *ups, int count, int32_t *levels);
+/* What each peer's last REMB said, in bits per second; -1: none came. */
+int rw_read_estimates(rw_engine *engine, const int64_t *peers, int count, int64_t *estimates);
 void rw_read_counters(rw_engine *engine, rw_counters *counters);
 
 int64_t rw_now(void);

@@ -6,7 +6,7 @@ packet is in engine.c. The only importer of the compiled module.
 import secrets
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from media_sfu.engine.addresses import is_wildcard, pack_ip, unpack_address
 from media_sfu.engine.srtp import SessionPair, function_addresses, make_sessions
 from media_sfu.forwarder import (
     Address,
-    BandwidthEstimated,
     DatagramReceived,
     DownTrackHandle,
     DownTrackParameters,
@@ -143,10 +142,8 @@ class PacketForwarder:
                 data = ffi.buffer(event.data, event.length)[:]
                 remote = _text_address(event.remote)
                 events.append(DatagramReceived(data, remote, PeerHandle(event.handle) if event.handle else None))
-            elif event.type == lib.RW_EVENT_KEYFRAME:
-                events.append(KeyframeRequested(DownTrackHandle(event.handle)))
             else:
-                events.append(BandwidthEstimated(PeerHandle(event.handle), event.value))
+                events.append(KeyframeRequested(DownTrackHandle(event.handle)))
         return events
 
     def send_datagram(self, data: bytes, remote: Address) -> None:
@@ -251,38 +248,53 @@ class PacketForwarder:
 
     # -- what happened
 
-    def up_track_statistics(self, up_track: UpTrackHandle) -> UpTrackStatistics:
-        c = ffi.new("rw_up_statistics *")
-        _check(lib.rw_read_up_statistics(self._engine, up_track, c))
-        return UpTrackStatistics(
-            packets=tuple(c.packets[0 : c.layers]),
-            octets=tuple(c.octets[0 : c.layers]),
-            last_arrival_s=tuple(arrival / 1e6 for arrival in c.last_arrival[0 : c.layers]),
-            lost=c.lost,
-            fraction_lost=c.fraction_lost / 256,
-            jitter_s=c.jitter / c.clock_rate,
-            audio_level_db=None if c.audio_level > 0 else c.audio_level,
-            nacks=c.nacks,
-            recovered=c.recovered,
-            keyframe_requests=c.keyframe_requests,
-            keyframes=c.keyframes,
-        )
+    def up_track_statistics(self, up_tracks: Sequence[UpTrackHandle]) -> list[UpTrackStatistics]:
+        statistics = ffi.new("rw_up_statistics[]", len(up_tracks))
+        _check(lib.rw_read_up_statistics(self._engine, up_tracks, len(up_tracks), statistics))
+        return [
+            UpTrackStatistics(
+                packets=tuple(c.packets[0 : c.layers]),
+                octets=tuple(c.octets[0 : c.layers]),
+                last_arrival_s=tuple(arrival / 1e6 for arrival in c.last_arrival[0 : c.layers]),
+                lost=c.lost,
+                fraction_lost=c.fraction_lost / 256,
+                jitter_s=c.jitter / c.clock_rate,
+                nacks=c.nacks,
+                recovered=c.recovered,
+                keyframe_requests=c.keyframe_requests,
+                keyframes=c.keyframes,
+            )
+            for c in statistics
+        ]
 
-    def down_track_statistics(self, down_track: DownTrackHandle) -> DownTrackStatistics:
-        c = ffi.new("rw_down_statistics *")
-        _check(lib.rw_read_down_statistics(self._engine, down_track, c))
-        return DownTrackStatistics(
-            packets=c.packets,
-            octets=c.octets,
-            nacks=c.nacks,
-            retransmitted=c.retransmitted,
-            fraction_lost=c.fraction_lost / 256,
-            jitter_s=c.jitter / c.clock_rate,
-            round_trip_s=None if c.round_trip < 0 else c.round_trip / 1e6,
-            layer=None if c.layer < 0 else c.layer,
-            temporal_layer=None if c.layer < 0 else c.temporal,
-            filtered=c.filtered,
-        )
+    def down_track_statistics(self, down_tracks: Sequence[DownTrackHandle]) -> list[DownTrackStatistics]:
+        statistics = ffi.new("rw_down_statistics[]", len(down_tracks))
+        _check(lib.rw_read_down_statistics(self._engine, down_tracks, len(down_tracks), statistics))
+        return [
+            DownTrackStatistics(
+                packets=c.packets,
+                octets=c.octets,
+                nacks=c.nacks,
+                retransmitted=c.retransmitted,
+                fraction_lost=c.fraction_lost / 256,
+                jitter_s=c.jitter / c.clock_rate,
+                round_trip_s=None if c.round_trip < 0 else c.round_trip / 1e6,
+                layer=None if c.layer < 0 else c.layer,
+                temporal_layer=None if c.layer < 0 else c.temporal,
+                filtered=c.filtered,
+            )
+            for c in statistics
+        ]
+
+    def take_audio_levels(self, up_tracks: Sequence[UpTrackHandle]) -> list[int | None]:
+        levels = ffi.new("int32_t[]", len(up_tracks))
+        _check(lib.rw_take_audio_levels(self._engine, up_tracks, len(up_tracks), levels))
+        return [None if level > 0 else level for level in levels]
+
+    def bandwidth_estimates(self, peers: Sequence[PeerHandle]) -> list[int | None]:
+        estimates = ffi.new("int64_t[]", len(peers))
+        _check(lib.rw_read_estimates(self._engine, peers, len(peers), estimates))
+        return [None if estimate < 0 else estimate for estimate in estimates]
 
     def counters(self) -> Mapping[str, int]:
         c = ffi.new("rw_counters *")
