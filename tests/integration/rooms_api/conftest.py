@@ -1,20 +1,30 @@
 """A whole rooms-api on a real NATS server and a real database, with stand-ins for token-issuer and a media server."""
 
 import asyncio
+import base64
 import contextlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from contract.keys import CredentialsVerified, NotVerified, VerifyCredentials, verify_request
+from contract.keys import (
+    CallbackSignature,
+    CredentialsVerified,
+    NotVerified,
+    SignCallback,
+    VerifyCredentials,
+    verify_request,
+)
 from contract.media import NodeLoad
 from contract.model import Message
 from contract.rooms import DescribeRoom, GatewayAlive, Joined, RoomEvent, room_reply
 from contract.subjects import (
     ALL_ROOM_EVENTS,
     KEYS_QUEUE,
+    KEYS_SIGN,
     KEYS_VERIFY,
     ROOM_COMMAND,
     gateway_alive,
@@ -117,7 +127,12 @@ async def issue(bus: Bus) -> None:
             return CredentialsVerified(account_sid=request.user, user=request.user, is_account=True)
         return NotVerified(code=20003, message="Authenticate")
 
+    async def sign(request: SignCallback) -> Message:
+        digest = hmac.digest(AUTH_TOKEN.encode(), request.message.encode(), "sha1")
+        return CallbackSignature(signature=base64.b64encode(digest).decode())
+
     await bus.answer(KEYS_VERIFY, verify_request, verify, queue=KEYS_QUEUE)
+    await bus.answer(KEYS_SIGN, TypeAdapter(SignCallback), sign, queue=KEYS_QUEUE)
 
 
 async def beat(bus: Bus) -> None:

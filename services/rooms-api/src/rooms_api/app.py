@@ -18,6 +18,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.responses import Response
 
 from rooms_api.clock import Clock
+from rooms_api.core.change import Change
 from rooms_api.handlers import Handlers
 from rooms_api.lost_sessions import CHECK_PERIOD_S, LostSessions
 from rooms_api.outbox import Outbox
@@ -33,12 +34,15 @@ from rooms_api.rest.subscribe_rules import subscribe_rules_router
 from rooms_api.rest.tracks import tracks_router
 from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
+from rooms_api.store.callbacks import CallbackStore
 from rooms_api.store.database import Database
 from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
 from rooms_api.store.rooms import RoomStore
 from rooms_api.store.tables import audit_events
 from rooms_api.timers import GRACE_S, Timers
+from rooms_api.webhook_client import WebhookClient
+from rooms_api.webhooks import Patience, Webhooks, bus_signer
 
 log = structlog.get_logger()
 
@@ -56,7 +60,16 @@ def build(
     """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
     store = RoomStore(database)
     outbox = Outbox(bus, store, clock)
-    service = RoomService(store, outbox, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
+    callbacks = CallbackStore(database)
+    webhooks = Webhooks(
+        callbacks,
+        WebhookClient(settings.allow_private_callbacks),
+        bus_signer(bus),
+        clock,
+        Patience(settings.callback_retry_hours * 3600, settings.callback_log_days * 86400),
+    )
+    announcer = _Announcer(outbox, webhooks)
+    service = RoomService(store, announcer, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
     timers = Timers(service, store, bus, clock, grace_s)
     lost_sessions = LostSessions(service, store, bus, check_period_s)
     handlers = Handlers(bus, service, timers)
@@ -71,7 +84,10 @@ def build(
         keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
         bus.on_reconnect(authenticator.forget_everything)
         await handlers.start()
-        async with issuer, background(outbox.run(), timers.run(), lost_sessions.run(), audit.run()):
+        async with (
+            issuer,
+            background(outbox.run(), timers.run(), lost_sessions.run(), audit.run(), webhooks.run()),
+        ):
             yield
             await handlers.stop()
             await keys.stop()
@@ -94,6 +110,19 @@ def build(
     ):
         app.include_router(router)
     return app
+
+
+class _Announcer:
+    """What a committed change sets in motion: its event on the bus, and its callbacks."""
+
+    def __init__(self, outbox: Outbox, webhooks: Webhooks) -> None:
+        self._outbox = outbox
+        self._webhooks = webhooks
+
+    async def publish_change(self, change: Change) -> None:
+        if change.happened:
+            self._webhooks.wake()
+        await self._outbox.publish_change(change)
 
 
 def _is_open(path: str) -> bool:

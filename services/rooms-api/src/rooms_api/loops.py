@@ -1,6 +1,7 @@
 """Work that is done again and again until the service stops. What was begun is finished first, so that no transaction is torn apart."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -14,8 +15,11 @@ log = structlog.get_logger()
 FINISH_S = 5.0
 
 
-async def repeat(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work`, pause, and so on until cancelled. A database or bus that is away is logged and waited for; any other failure ends the loop."""
+async def repeat(period_s: float, work: Callable[[], Awaitable[None]], hurry: asyncio.Event | None = None) -> None:
+    """
+    Do `work`, pause (until `hurry` is set, at most), and so on until cancelled. A database or bus that is away is logged and waited for;
+    any other failure ends the loop.
+    """
     while True:
         start_trace()  # what comes of this round can be followed
         running = asyncio.ensure_future(work())
@@ -27,4 +31,16 @@ async def repeat(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
             raise
         except (SQLAlchemyError, BusUnavailable, Refused) as error:
             log.warning("cannot do now", work=work.__name__, error=repr(error))
+            await asyncio.sleep(period_s)
+            continue
+        await _pause(period_s, hurry)
+
+
+async def _pause(period_s: float, hurry: asyncio.Event | None) -> None:
+    if hurry is None:
         await asyncio.sleep(period_s)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(period_s):
+            await hurry.wait()
+    hurry.clear()

@@ -22,6 +22,11 @@ class RoomsSettings(RestSettings):
     public_url: str | None = None
     """Start of the URLs in answers; without it the request's scheme and host."""
     allow_private_callbacks: bool = False
+    """Whether status callbacks may go to addresses that are not on the public internet."""
+    callback_retry_hours: Annotated[float, Field(ge=0, le=168)] = 24.0
+    """How long a receiver that does not take a callback is tried."""
+    callback_log_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    """How long callbacks that were delivered or given up are kept."""
     token_issuer_url: str | None = None
     token_issuer_port: Port = 8081
 

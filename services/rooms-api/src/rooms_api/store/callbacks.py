@@ -6,17 +6,25 @@ each other. A row of `callback_streams` is there exactly as long as the stream o
 """
 
 import hashlib
-from collections.abc import Iterable
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from contract.ids import STATUS_CALLBACK, new_sid
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rooms_api.core.callbacks import Callback
-from rooms_api.store.tables import callback_streams, callbacks
+from rooms_api.core.webhook import receiver_of
+from rooms_api.store.database import Database
+from rooms_api.store.tables import callback_attempts, callback_streams, callbacks
+
+SCANNED = 256
+"""Due streams that are looked at in one go."""
+CLEANED = 500
+"""Callbacks that are deleted in one transaction: others wait for it on SQLite."""
 
 
 class CallbackStatus(StrEnum):
@@ -25,6 +33,53 @@ class CallbackStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stream that is ours until the lease ends. `receiver` is a host and port."""
+
+    stream: str
+    receiver: str
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """
+    How many streams may be claimed: `total` of all, `each` of a receiver's, or what `left` says of those that differ. Not those that are
+    `running`: their lease may have run out unnoticed.
+    """
+
+    total: int
+    each: int
+    left: Mapping[str, int]
+    running: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """The first callback of a stream. `attempts` is the number of tries so far."""
+
+    sid: str
+    account_sid: str
+    room_sid: str
+    event: str
+    url: str
+    method: str
+    body: str
+    attempts: int
+    owed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try: begun at `at` (epoch seconds), with the receiver's answer or the error that there was instead."""
+
+    at: float
+    duration_ms: int
+    response_code: int | None = None
+    error: str | None = None
 
 
 def enqueue(connection: Connection, owed: Iterable[Callback], now: float) -> None:
@@ -39,11 +94,11 @@ def enqueue(connection: Connection, owed: Iterable[Callback], now: float) -> Non
     rows = [_row(callback, now) for callback in owed]
     if not rows:
         return
-    streams = {row["stream"]: receiver(row["url"]) for row in rows}
+    streams = {row["stream"]: receiver_of(row["url"]) for row in rows}
     upsert = _UPSERTS[connection.dialect.name]
     # In one order for everybody, so that two transactions cannot wait for each other.
     connection.execute(
-        upsert, [{"stream": stream, "receiver": streams[stream], "due_at": now} for stream in sorted(streams)]
+        upsert, [{"stream": stream, "receiver": streams[stream][:270], "due_at": now} for stream in sorted(streams)]
     )
     connection.execute(_INSERT, rows)
 
@@ -51,12 +106,6 @@ def enqueue(connection: Connection, owed: Iterable[Callback], now: float) -> Non
 def stream_of(room_sid: str, url: str) -> str:
     """The stream of what one receiver is told of one room."""
     return hashlib.sha256(f"{room_sid} {url}".encode()).hexdigest()
-
-
-def receiver(url: str) -> str:
-    """The host and port that a URL leads to: what connections are counted by."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme.lower() == 'https' else 80)}"
 
 
 def _row(callback: Callback, now: float) -> dict[str, Any]:
@@ -86,3 +135,197 @@ def _upsert(dialect: Any) -> Any:
 
 _INSERT = insert(callbacks)
 _UPSERTS = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+
+
+class CallbackStore:
+    """
+    The streams and what they owe, for those who deliver; several processes may.
+
+    Who claims a stream holds it under a lease: until `due_at` nobody else takes it, and afterwards the holder's word counts no more.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, now: float, until: float, capacity: Capacity) -> list[Claim]:
+        """Take streams that are due, the longest overdue first, under a lease that ends at `until`."""
+        full = [receiver for receiver, left in capacity.left.items() if left <= 0]
+        query = _due(now, full, capacity.running).limit(1)
+        if capacity.total <= 0 or await self._database.read(lambda c: c.execute(query).first()) is None:
+            return []
+        return await self._database.write(lambda c: _claim(c, now, until, capacity))
+
+    async def renew(self, claims: Collection[Claim], until: float) -> set[str]:
+        """Prolong leases. Returns the streams of those that still hold."""
+        held = callback_streams.c.stream.in_([claim.stream for claim in claims]) & callback_streams.c.lease.in_(
+            [claim.lease for claim in claims]
+        )
+        statement = update(callback_streams).where(held).values(due_at=until).returning(callback_streams.c.stream)
+        return await self._database.write(lambda c: set(c.scalars(statement)))
+
+    async def release(self, claims: Collection[Claim], due_at: float) -> None:
+        """Give streams back, to be taken again from `due_at` on. Those that are lost already are left alone."""
+
+        def work(connection: Connection) -> None:
+            for claim in claims:
+                connection.execute(_held(claim).values(due_at=due_at, lease=None))
+
+        if claims:
+            await self._database.write(work)
+
+    async def first(self, claim: Claim) -> Owed | None:
+        """What a stream owes first. None when the lease is lost."""
+
+        def work(connection: Connection) -> Owed | None:
+            query = select(callback_streams.c.stream).where(*_is_held(claim))
+            return _first(connection, claim.stream) if connection.execute(query).first() else None
+
+        return await self._database.read(work)
+
+    async def tries(self, owed: Owed) -> int:
+        """Tries since the callback was owed, or asked for again."""
+        query = select(func.count()).where(
+            callback_attempts.c.callback_sid == owed.sid, callback_attempts.c.at >= owed.owed_at
+        )
+        return await self._database.read(lambda c: c.scalar(query) or 0)
+
+    async def finish(
+        self, claim: Claim, owed: Owed, attempt: Attempt, status: CallbackStatus, now: float
+    ) -> Owed | None:
+        """Record the last try: delivered or given up. Returns what the stream owes next; None when that is nothing, or the lease was lost."""
+
+        def work(connection: Connection) -> Owed | None:
+            if not _lock(connection, claim):
+                return None
+            _record(connection, owed, attempt, {"status": status, "ended_at": now})
+            following = _first(connection, claim.stream)
+            if following is None:
+                connection.execute(delete(callback_streams).where(callback_streams.c.stream == claim.stream))
+            return following
+
+        return await self._database.write(work)
+
+    async def postpone(self, claim: Claim, owed: Owed, attempt: Attempt, due_at: float) -> None:
+        """Record a try that failed, and give the stream back: it is due again at `due_at`."""
+
+        def work(connection: Connection) -> None:
+            if _lock(connection, claim):
+                _record(connection, owed, attempt, {})
+                connection.execute(_held(claim).values(due_at=due_at, lease=None))
+
+        await self._database.write(work)
+
+    async def replay(self, account_sid: str, sid: str, now: float) -> bool:
+        """
+        Owe a callback again, from now on as long as a new one; one that is still owed becomes due now. Tells whether there is such a callback.
+
+        What is sent again has a stream of its own, so that it holds up nothing that came later.
+        """
+
+        def work(connection: Connection) -> bool:
+            known = (callbacks.c.sid == sid, callbacks.c.account_sid == account_sid)
+            row = connection.execute(select(callbacks).where(*known).with_for_update()).first()
+            if row is None:
+                return False
+            values: dict[str, Any] = {"owed_at": now}
+            if row.status == CallbackStatus.PENDING:
+                waiting = (callback_streams.c.stream == row.stream, callback_streams.c.lease.is_(None))
+                connection.execute(update(callback_streams).where(*waiting).values(due_at=now))
+            else:
+                stream = stream_of(sid, row.url)
+                values |= {"stream": stream, "status": CallbackStatus.PENDING, "ended_at": None}
+                begun = {"stream": stream, "receiver": receiver_of(row.url)[:270], "due_at": now}
+                connection.execute(_UPSERTS[connection.dialect.name], begun)
+            connection.execute(update(callbacks).where(*known).values(values))
+            return True
+
+        return await self._database.write(work)
+
+    async def clean(self, before: float) -> None:
+        """Delete what ended before then."""
+
+        def work(connection: Connection) -> int:
+            query = select(callbacks.c.sid).where(callbacks.c.ended_at < before).limit(CLEANED)
+            sids = list(connection.scalars(query))
+            connection.execute(delete(callback_attempts).where(callback_attempts.c.callback_sid.in_(sids)))
+            connection.execute(delete(callbacks).where(callbacks.c.sid.in_(sids)))
+            return len(sids)
+
+        while await self._database.write(work) == CLEANED:
+            pass
+
+
+def _due(now: float, full: Collection[str], taken: Collection[str]) -> Select[Any]:
+    return (
+        select(callback_streams.c.stream, callback_streams.c.receiver)
+        .where(
+            callback_streams.c.due_at <= now,
+            callback_streams.c.receiver.not_in(full),
+            callback_streams.c.stream.not_in(taken),
+        )
+        .order_by(callback_streams.c.due_at)
+    )
+
+
+def _claim(connection: Connection, now: float, until: float, capacity: Capacity) -> list[Claim]:
+    left = dict(capacity.left)
+    claims: dict[str, Claim] = {}
+    while True:
+        full = [receiver for receiver, places in left.items() if places <= 0]
+        query = _due(now, full, [*capacity.running, *claims]).limit(SCANNED).with_for_update(skip_locked=True)
+        found = connection.execute(query).all()
+        for row in found:
+            places = left.get(row.receiver, capacity.each)
+            if places > 0 and len(claims) < capacity.total:
+                left[row.receiver] = places - 1
+                claims[row.stream] = Claim(row.stream, row.receiver, secrets.token_hex(16))
+        if len(found) < SCANNED or len(claims) >= capacity.total:
+            break
+    for claim in claims.values():
+        connection.execute(
+            update(callback_streams)
+            .where(callback_streams.c.stream == claim.stream)
+            .values(due_at=until, lease=claim.lease)
+        )
+    return list(claims.values())
+
+
+def _is_held(claim: Claim) -> tuple[Any, Any]:
+    return callback_streams.c.stream == claim.stream, callback_streams.c.lease == claim.lease
+
+
+def _held(claim: Claim) -> Any:
+    return update(callback_streams).where(*_is_held(claim))
+
+
+def _lock(connection: Connection, claim: Claim) -> bool:
+    """Tell whether the lease holds, and keep everybody from adding to the stream until the transaction ends."""
+    return connection.execute(select(callback_streams).where(*_is_held(claim)).with_for_update()).first() is not None
+
+
+def _first(connection: Connection, stream: str) -> Owed | None:
+    query = (
+        select(*(getattr(callbacks.c, name) for name in Owed.__slots__))
+        .where(callbacks.c.stream == stream, callbacks.c.status == CallbackStatus.PENDING)
+        .order_by(callbacks.c.position)
+        .limit(1)
+    )
+    row: Row[Any] | None = connection.execute(query).first()
+    return Owed(**row._mapping) if row is not None else None
+
+
+def _record(connection: Connection, owed: Owed, attempt: Attempt, values: dict[str, Any]) -> None:
+    number = owed.attempts + 1
+    connection.execute(
+        insert(callback_attempts),
+        {
+            "callback_sid": owed.sid,
+            "number": number,
+            "at": attempt.at,
+            "duration_ms": attempt.duration_ms,
+            "response_code": attempt.response_code,
+            "error": attempt.error,
+        },
+    )
+    values = {"attempts": number, "response_code": attempt.response_code, "error": attempt.error} | values
+    connection.execute(update(callbacks).where(callbacks.c.sid == owed.sid).values(values))

@@ -1,0 +1,169 @@
+"""Status callbacks from the commit to the receiver: a whole rooms-api, a real receiver."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.rooms import LeaveRoom, UpdateParticipant
+from twilio.request_validator import RequestValidator
+
+from tests.integration.rooms_api.conftest import AUTH_TOKEN, RoomsApi, eventually, running
+from tests.kit.receiver import Received, Receiver, receiving
+from tests.kit.rooms import audio
+
+LIFE = [
+    "room-created",
+    "participant-connected",
+    "track-added",
+    "track-disabled",
+    "track-enabled",
+    "track-removed",
+    "participant-disconnected",
+    "room-ended",
+]
+
+
+@pytest.fixture
+async def api(surroundings: str, tmp_path: Path) -> AsyncIterator[RoomsApi]:
+    async with running(surroundings, tmp_path, allow_private_callbacks=True) as api:
+        yield api
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+async def create(api: RoomsApi, receiver: Receiver, name: str = "standup", **parameters: Any) -> str:
+    room = await api.create(UniqueName=name, StatusCallback=receiver.url, **parameters)
+    return str(room["sid"])
+
+
+async def live(api: RoomsApi, room_sid: str, name: str = "standup") -> None:
+    """Everything that applications are told of happens once in the room, and it ends."""
+    joined = await api.join("ada", audio(name="my mic"), room=name)
+    for revision, enabled in ((2, False), (3, True)):
+        await api.command(
+            UpdateParticipant(
+                participant_sid=joined.participant_sid,
+                lease_epoch=1,
+                client_revision=revision,
+                tracks=(audio(name="my mic", enabled=enabled),),
+            )
+        )
+    await api.command(LeaveRoom(participant_sid=joined.participant_sid, lease_epoch=1))
+    await end(api, room_sid)
+
+
+async def end(api: RoomsApi, room_sid: str) -> None:
+    assert (await api.rest.post(f"/v1/Rooms/{room_sid}", data={"Status": "completed"})).status_code == 202
+
+
+async def test_everything_is_told_once_in_order_and_signed(api: RoomsApi, receiver: Receiver) -> None:
+    sid = await create(api, receiver)
+    await live(api, sid)
+    await eventually(lambda: len(receiver.received) == len(LIFE))
+
+    assert receiver.events(sid) == LIFE
+    assert [one.number for one in receiver.received] == list(range(8))
+    validator = RequestValidator(AUTH_TOKEN)
+    for one in receiver.received:
+        assert (one.method, one.target) == ("POST", "/told")
+        assert validator.validate(receiver.url, one.values, one.headers["x-twilio-signature"])
+    assert len({one.headers["i-twilio-idempotency-token"] for one in receiver.received}) == 8
+
+
+async def test_a_get_is_signed_with_its_query(api: RoomsApi, receiver: Receiver) -> None:
+    url = f"{receiver.url}?x=it's"
+    await api.create(UniqueName="café & bar", StatusCallback=url, StatusCallbackMethod="GET")
+    await eventually(lambda: receiver.received)
+
+    [one] = receiver.received
+    assert one.method == "GET"
+    assert one.values["RoomName"] == "café & bar"
+    called = f"http://127.0.0.1:{receiver.port}{one.target}"
+    assert called.startswith(url + "&")
+    assert RequestValidator(AUTH_TOKEN).validate(called, {}, one.headers["x-twilio-signature"])
+
+
+async def test_what_fails_is_tried_again_the_same_and_holds_back_what_comes_later(
+    api: RoomsApi, receiver: Receiver
+) -> None:
+    answers = iter([500, 429])
+    receiver.answer = lambda _: next(answers, 200)
+    sid = await create(api, receiver)
+    await end(api, sid)
+    await eventually(lambda: len(receiver.received) == 4)
+
+    assert receiver.events() == ["room-created", "room-created", "room-created", "room-ended"]
+    first, *others = receiver.received[:3]
+    for other in others:
+        assert other.body == first.body
+        assert other.headers == first.headers
+
+
+async def test_other_answers_are_final(api: RoomsApi, receiver: Receiver) -> None:
+    answers = iter([404, 302])
+    receiver.answer = lambda _: next(answers)
+    await end(api, await create(api, receiver))
+    await eventually(lambda: len(receiver.received) == 2)
+
+    assert receiver.events() == ["room-created", "room-ended"]
+
+
+async def test_a_receiver_that_does_not_answer_slows_nobody_else(api: RoomsApi, receiver: Receiver) -> None:
+    async def silence(_: Received) -> int:
+        await asyncio.Event().wait()
+        return 200
+
+    async with receiving() as dead:
+        dead.answer = silence
+        await asyncio.gather(*[create(api, dead, f"dead {number}") for number in range(40)])
+        for number in range(3):
+            sid = await create(api, receiver, f"room {number}")
+            await end(api, sid)
+            await eventually(lambda sid=sid: receiver.events(sid) == ["room-created", "room-ended"], 3.0)
+        assert 0 < len(dead.received) <= 40
+
+
+async def test_several_replicas_share_the_work(surroundings: str, tmp_path: Path, receiver: Receiver) -> None:
+    async with AsyncExitStack() as stack:
+        replicas = [
+            await stack.enter_async_context(running(surroundings, tmp_path, allow_private_callbacks=True))
+            for _ in range(2)
+        ]
+
+        async def act(number: int) -> str:
+            sid = await create(replicas[number % 2], receiver, f"room {number}")
+            await end(replicas[(number + 1) % 2], sid)
+            return sid
+
+        sids = await asyncio.gather(*[act(number) for number in range(10)])
+        await eventually(lambda: len(receiver.received) >= 20)
+
+    assert len(receiver.received) == 20
+    for sid in sids:
+        assert receiver.events(sid) == ["room-created", "room-ended"]
+
+
+async def test_what_has_no_answer_when_a_process_stops_is_sent_by_the_next(
+    surroundings: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    arrived, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(_: Received) -> int:
+        arrived.set()
+        await answered.wait()
+        return 200
+
+    receiver.answer = late
+    async with running(surroundings, tmp_path, allow_private_callbacks=True) as first:
+        await create(first, receiver)
+        await arrived.wait()
+    async with running(surroundings, tmp_path, allow_private_callbacks=True):
+        await eventually(lambda: len(receiver.received) == 2)
+        answered.set()
