@@ -26,6 +26,7 @@ _KINDS = (
     ErrorKind(20107, 401, "Invalid Access Token signature"),
     ErrorKind(20157, 401, "Expiration Time in the Access Token Exceeds Maximum Time Allowed"),
     ErrorKind(20160, 401, "Access Token is not a valid JWT"),
+    ErrorKind(20403, 403, "Forbidden"),
     ErrorKind(20404, 404, "The requested resource was not found"),
     ErrorKind(20429, 429, "Too Many Requests"),
     ErrorKind(20500, 500, "Internal Server Error"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from contract.model import Message
+from contract.recordings import RecordingCompleted, RecordingFailed, RecordingStarted
 from contract.rooms import TrackKind, TrackPriority
 
 
@@ -219,7 +220,10 @@ class FactTaken(Message):
     """The owner of rooms has the fact, and whatever follows from it is stored. Until then the node repeats it: facts bear repetition."""
 
 
-MediaFact = Annotated[SubscriptionFailed | PublicationFailed | PeerLost, Field(discriminator="type")]
+MediaFact = Annotated[
+    SubscriptionFailed | PublicationFailed | PeerLost | RecordingStarted | RecordingCompleted | RecordingFailed,
+    Field(discriminator="type"),
+]
 
 
 class NodeLoad(Message):
@@ -250,4 +254,6 @@ media_command: TypeAdapter[
     OpenPeer | ApplyDescription | ApplyCandidates | SetDesired | SetBandwidthProfile | DescribePeer | ClosePeer
 ] = TypeAdapter(MediaCommand)
 media_reply: TypeAdapter[PeerDescribed | MediaDone | MediaRefused] = TypeAdapter(MediaReply)
-media_fact: TypeAdapter[SubscriptionFailed | PublicationFailed | PeerLost] = TypeAdapter(MediaFact)
+media_fact: TypeAdapter[
+    SubscriptionFailed | PublicationFailed | PeerLost | RecordingStarted | RecordingCompleted | RecordingFailed
+] = TypeAdapter(MediaFact)

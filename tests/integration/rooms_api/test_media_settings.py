@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.integration.rooms_api.conftest import AUTH_TOKEN, OTHER_ACCOUNT, RoomsApi
+from tests.integration.rooms_api.conftest import AUTH_TOKEN, OTHER_ACCOUNT, RoomsApi, on_sqlite_alone
 from tests.kit.rooms import ACCOUNT
 
 PATHS = ["/v1/RecordingSettings/Default", "/v1/CompositionSettings/Default"]
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("path", PATHS)
 async def test_settings_are_empty_at_first_and_replaced_whole(api: RoomsApi, path: str) -> None:
     empty = {
@@ -48,6 +49,7 @@ async def test_settings_are_empty_at_first_and_replaced_whole(api: RoomsApi, pat
     assert again.json() == empty | {"friendly_name": "Other"}
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("path", PATHS)
 async def test_bad_settings_change_nothing(api: RoomsApi, path: str) -> None:
     for bad in (
@@ -64,6 +66,7 @@ async def test_bad_settings_change_nothing(api: RoomsApi, path: str) -> None:
     assert (await api.get(path))["friendly_name"] is None
 
 
+@on_sqlite_alone
 async def test_both_kinds_and_every_account_have_their_own(api: RoomsApi) -> None:
     await api.rest.post(PATHS[0], data={"FriendlyName": "recordings"})
 

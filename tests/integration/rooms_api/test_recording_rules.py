@@ -2,10 +2,11 @@
 
 import json
 
-from tests.integration.rooms_api.conftest import RoomsApi, running
+from tests.integration.rooms_api.conftest import RoomsApi, on_sqlite_alone, running
 from tests.kit.rooms import audio
 
 
+@on_sqlite_alone
 async def test_a_room_that_records_nothing_says_so(api: RoomsApi) -> None:
     room = await api.create(UniqueName="standup")
 
@@ -17,6 +18,7 @@ async def test_a_room_that_records_nothing_says_so(api: RoomsApi) -> None:
     }
 
 
+@on_sqlite_alone
 async def test_a_room_is_created_with_its_rules(api: RoomsApi) -> None:
     rules = [{"type": "include", "kind": "audio", "publisher": "alice"}]
     await api.create(UniqueName="every", RecordParticipantsOnConnect="true")
@@ -45,6 +47,7 @@ async def test_rules_are_replaced_and_kept(surroundings: str, tmp_path) -> None:
     assert kept == after_another_change == replaced
 
 
+@on_sqlite_alone
 async def test_bad_rules_are_refused_and_the_old_ones_stay(api: RoomsApi) -> None:
     await api.create(UniqueName="standup")
     path = "/v1/Rooms/standup/RecordingRules"
@@ -67,6 +70,7 @@ async def test_bad_rules_are_refused_and_the_old_ones_stay(api: RoomsApi) -> Non
     assert (await api.get(path))["rules"] == [{"type": "exclude", "all": True}]
 
 
+@on_sqlite_alone
 async def test_where_nothing_can_be_recorded_rules_are_refused(api: RoomsApi) -> None:
     rules = '[{"type":"include","all":true}]'
     ended = await api.create()

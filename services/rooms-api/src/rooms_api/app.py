@@ -20,14 +20,19 @@ from starlette.responses import Response
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
 from rooms_api.handlers import Handlers
+from rooms_api.loops import repeat
 from rooms_api.lost_sessions import CHECK_PERIOD_S, LostSessions
+from rooms_api.media_links import PATH as MEDIA
+from rooms_api.media_links import MediaLinks
 from rooms_api.outbox import Outbox
 from rooms_api.rest.audit import audit_router
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.forward import PREFIX, forward_router
+from rooms_api.rest.media import media_router
 from rooms_api.rest.media_settings import media_settings_router
 from rooms_api.rest.participants import participants_router
 from rooms_api.rest.recording_rules import recording_rules_router
+from rooms_api.rest.recordings import recordings_router
 from rooms_api.rest.resources import Resources
 from rooms_api.rest.rooms import ad_hoc_settings, rooms_router
 from rooms_api.rest.subscribe_rules import subscribe_rules_router
@@ -36,8 +41,10 @@ from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.callbacks import CallbackStore
 from rooms_api.store.database import Database
+from rooms_api.store.media_files import MediaFiles
 from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
+from rooms_api.store.recordings import RecordingStore
 from rooms_api.store.rooms import RoomStore
 from rooms_api.store.tables import audit_events
 from rooms_api.timers import GRACE_S, Timers
@@ -47,6 +54,7 @@ from rooms_api.webhooks import Patience, Webhooks, bus_signer
 log = structlog.get_logger()
 
 FORWARD_TIMEOUT_S = 10.0
+REMOVAL_PERIOD_S = 1.0
 
 
 def build(
@@ -78,16 +86,26 @@ def build(
     resources = Resources(service, Queries(database), settings)
 
     audit = AuditLog(database, audit_events, settings.audit_retention_days, clock.wall)
+    files = MediaFiles(settings.data, database)
+    links = MediaLinks(bus, clock)
+
+    async def remove_media() -> None:
+        await files.remove_deleted(clock.wall())
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
         bus.on_reconnect(authenticator.forget_everything)
         await handlers.start()
-        async with (
-            issuer,
-            background(outbox.run(), timers.run(), lost_sessions.run(), audit.run(), webhooks.run()),
-        ):
+        loops = (
+            outbox.run(),
+            timers.run(),
+            lost_sessions.run(),
+            audit.run(),
+            webhooks.run(),
+            repeat(REMOVAL_PERIOD_S, remove_media),
+        )
+        async with issuer, background(*loops):
             yield
             await handlers.stop()
             await keys.stop()
@@ -104,6 +122,8 @@ def build(
         tracks_router(resources),
         subscribe_rules_router(resources),
         recording_rules_router(resources),
+        recordings_router(resources, RecordingStore(database), files, links, clock),
+        media_router(files, links),
         media_settings_router(MediaSettingsStore(database)),
         audit_router(audit),
         forward_router(issuer, authenticator.forget_everything),
@@ -120,14 +140,14 @@ class _Announcer:
         self._webhooks = webhooks
 
     async def publish_change(self, change: Change) -> None:
-        if change.happened:
+        if change.happened or change.recordings:
             self._webhooks.wake()
         await self._outbox.publish_change(change)
 
 
 def _is_open(path: str) -> bool:
-    """token-issuer authenticates what is forwarded to it: its rules differ."""
-    return path in OPEN_PATHS or path.startswith(PREFIX)
+    """token-issuer authenticates what is forwarded to it: its rules differ. Media links carry their own right."""
+    return path in OPEN_PATHS or path.startswith((PREFIX, f"{MEDIA}/"))
 
 
 async def _overload(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ One change of a room at a time in this process; between replicas the revision de
 """
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections import OrderedDict
@@ -17,6 +18,7 @@ import structlog
 from contract.errors import Refused
 from contract.ids import PARTICIPANT, ROOM, SidMaker, is_sid, new_sid
 from contract.media import MediaFact, NodeLoad, PeerLost, PublicationFailed, SubscriptionFailed
+from contract.recordings import RecordingFact
 from contract.rooms import (
     DescribeRoom,
     DetachSession,
@@ -39,6 +41,7 @@ from rooms_api.core.room import Admission, Room
 from rooms_api.core.rules import Rules
 from rooms_api.core.settings import DIRECT_TYPES, RoomSettings
 from rooms_api.metrics import CONFLICTS
+from rooms_api.store.recordings import AlreadyRecorded
 from rooms_api.store.rooms import Conflict, NameTaken, RoomStore
 
 log = structlog.get_logger()
@@ -232,7 +235,7 @@ class RoomService:
         return list(dict.fromkeys(node.region for node in live))
 
     async def receive_fact(self, fact: MediaFact) -> None:
-        """Something happened at a media server. Facts about what is gone already are ignored."""
+        """Something happened at a media server. Facts about what is gone already, and those that come again, are ignored."""
         now = self._clock.wall()
 
         def decide(room: Room) -> None:
@@ -242,8 +245,11 @@ class RoomService:
                 room.fail_publication(fact.participant_sid, fact.track_sid, fact.code, now)
             elif isinstance(fact, PeerLost) and fact.closed_by_client:
                 room.lose_peer(fact.participant_sid, fact.lease_epoch, now)
+            elif isinstance(fact, RecordingFact):
+                room.receive_recording(fact, now)
 
-        await self._change(fact.room_sid, decide)
+        with contextlib.suppress(AlreadyRecorded):
+            await self._change(fact.room_sid, decide)
 
     async def lose_gateway(self, gateway_id: str) -> None:
         """A gateway died: its participants are reconnecting."""

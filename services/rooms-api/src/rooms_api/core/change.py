@@ -16,6 +16,7 @@ from contract.rooms import (
 )
 
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
+from rooms_api.core.recording import RecordingStep
 
 
 class Happening(StrEnum):
@@ -65,6 +66,7 @@ class Change:
     participants: tuple[Participant, ...]
     tracks: tuple[tuple[str, str, Track | None], ...]
     subscriptions: tuple[tuple[str, str, SubscribedTrack | None], ...]
+    recordings: tuple[RecordingStep, ...] = ()
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Recorder:
     left: dict[tuple[str, str], str] = field(default_factory=dict)
     """Subscription ids by participant and track SID."""
     happened: list[Happened] = field(default_factory=list)
+    recordings: list[RecordingStep] = field(default_factory=list)
 
     def show(self, participant: Participant, revision: int, now: float) -> None:
         """The participant's public state is another one from `revision` on."""
@@ -123,7 +126,7 @@ class Recorder:
 
     def change(self, room_sid: str, revision: int, room: RoomState | None) -> Change | None:
         """Everything as one change that makes `revision`; None when nothing was done."""
-        if room is None and not self.seen and not self.happened:
+        if room is None and not self.seen and not self.happened and not self.recordings:
             return None
         alive = {sid: participant for sid, participant in self.seen.items() if sid not in self.ended}
         event = RoomEvent(
@@ -155,6 +158,7 @@ class Recorder:
         return Change(
             event=event,
             happened=tuple(self.happened),
+            recordings=tuple(self.recordings),
             participants=tuple(self.seen.values()),
             tracks=tuple((sid, track_id, track) for (sid, track_id), track in self.tracks.items() if sid in alive),
             subscriptions=(

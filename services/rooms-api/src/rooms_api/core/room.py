@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from contract.errors import Refused
 from contract.ids import TRACK, SidMaker
+from contract.recordings import RecordedTrack, RecordingFact
 from contract.rooms import (
     ClientTrack,
     JoinRoom,
@@ -28,7 +29,7 @@ from contract.rooms import (
 from rooms_api.core.change import Change, Happened, Happening, Recorder
 from rooms_api.core.names import MAX_CLIENT_TRACK_ID, MAX_NAME, check_identity, is_storable
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
-from rooms_api.core.recording import tracks_to_record
+from rooms_api.core.recording import Recordings, tracks_to_record
 from rooms_api.core.rules import EXCLUDE_ALL, INCLUDE_ALL, Candidate, Rules, admits
 from rooms_api.core.settings import DIRECT_TYPES, MAX_DURATION_S, SESSION_TIMEOUT_S, RoomSettings
 
@@ -73,6 +74,7 @@ class Room:
     happenings: int = 0
     """How much has happened that applications are told of: the next one's sequence number."""
     participants: dict[str, Participant] = field(default_factory=dict)
+    recordings: Recordings = field(default_factory=Recordings)
     _recorder: Recorder = field(default_factory=Recorder)
 
     @classmethod
@@ -260,6 +262,20 @@ class Room:
         ]
         return tracks_to_record(self.settings.recording_rules, published)
 
+    def receive_recording(self, fact: RecordingFact, now: float) -> None:
+        """
+        A node says what became of a recording. One that was heard before changes nothing; it may come after the room's end.
+
+        While anything is being recorded, clients are told so.
+        """
+        steps = self.recordings.receive(fact, self._track_name(fact.recording), now)
+        self._recorder.recordings += steps
+        is_recording = bool(self.recordings.processing)
+        if is_recording != self.is_recording:
+            self.is_recording = is_recording
+            self.recording_revision = self._next
+            self._recorder.room = True
+
     def fail_subscription(self, participant_sid: str, subscription_id: str, code: int, now: float) -> None:
         """The node could not set the subscription up. Nothing happens when it has ended meanwhile."""
         participant = self.participants.get(participant_sid)
@@ -358,6 +374,12 @@ class Room:
     @property
     def _next(self) -> int:
         return self.revision + 1
+
+    def _track_name(self, recorded: RecordedTrack) -> str:
+        """The name of a track that is being recorded; its SID when the track has ended meanwhile."""
+        publisher = self.participants.get(recorded.participant_sid)
+        tracks = publisher.published_tracks() if publisher else []
+        return next((track.name for track in tracks if track.sid == recorded.track_sid), recorded.track_sid)
 
     def _require_progress(self) -> None:
         if self.status is not RoomStatus.IN_PROGRESS:

@@ -59,9 +59,17 @@ Index(
     recordings.c.created_at,
     recordings.c.sid,
 )
-Index("recordings_by_room", recordings.c.room_sid, recordings.c.created_at, recordings.c.sid)
-Index("recordings_by_participant", recordings.c.participant_sid, recordings.c.created_at, recordings.c.sid)
-Index("recordings_by_source", recordings.c.source_sid, recordings.c.created_at, recordings.c.sid)
+Index("recordings_by_room", recordings.c.account_sid, recordings.c.room_sid, recordings.c.created_at, recordings.c.sid)
+Index(
+    "recordings_by_participant",
+    recordings.c.account_sid,
+    recordings.c.participant_sid,
+    recordings.c.created_at,
+    recordings.c.sid,
+)
+Index(
+    "recordings_by_source", recordings.c.account_sid, recordings.c.source_sid, recordings.c.created_at, recordings.c.sid
+)
 Index(
     "recordings_deleted",
     recordings.c.deleted_at,
@@ -121,7 +129,13 @@ Index(
     compositions.c.created_at,
     compositions.c.sid,
 )
-Index("compositions_by_room", compositions.c.room_sid, compositions.c.created_at, compositions.c.sid)
+Index(
+    "compositions_by_room",
+    compositions.c.account_sid,
+    compositions.c.room_sid,
+    compositions.c.created_at,
+    compositions.c.sid,
+)
 Index("compositions_by_hook", compositions.c.hook_sid, compositions.c.room_sid, unique=True)
 Index(
     "compositions_waiting",

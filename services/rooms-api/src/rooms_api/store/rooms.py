@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.functions import coalesce, count
 from sqlalchemy.sql.functions import sum as sum_
 
-from rooms_api.core.callbacks import room_callbacks
+from rooms_api.core.callbacks import Callback, room_callbacks
 from rooms_api.core.change import Change
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
 from rooms_api.core.room import Room
@@ -26,6 +26,7 @@ from rooms_api.core.rules import stored_rules
 from rooms_api.core.settings import RoomSettings
 from rooms_api.store.callbacks import enqueue
 from rooms_api.store.database import Database
+from rooms_api.store.recordings import load_recordings, write_recordings
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
 from rooms_api.store.upsert import upsert
 
@@ -180,7 +181,10 @@ class RoomStore:
             raise NameTaken from error
 
     async def save(self, room: Room, change: Change, now: float) -> None:
-        """Store a change. Raises `Conflict` when the room in the database is not the one that the change was made to."""
+        """
+        Store a change. Raises `Conflict` when the room in the database is not the one that the change was made to, and `AlreadyRecorded` for a
+        recording that begins again.
+        """
 
         def work(connection: Connection) -> None:
             known = {"known_sid": room.sid, "known_revision": change.event.revision - 1}
@@ -234,7 +238,13 @@ class RoomStore:
                 "created_at": now,
             },
         )
-        enqueue(connection, room_callbacks(room, change.happened), now)
+        of_recordings = self._write_recordings(connection, room, change)
+        enqueue(connection, [*room_callbacks(room, change.happened), *of_recordings], now)
+
+    def _write_recordings(self, connection: Connection, room: Room, change: Change) -> list[Callback]:
+        if not change.recordings and change.event.room is None:
+            return []
+        return write_recordings(self._database, connection, room, change)
 
     def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -417,6 +427,8 @@ def _load(connection: Connection, room_sid: str) -> Room | None:
     )
     if row.active_participants:
         _load_people(connection, room)
+    if row.is_recording:
+        room.recordings.processing = load_recordings(connection, room.account_sid, room_sid)
     return room
 
 

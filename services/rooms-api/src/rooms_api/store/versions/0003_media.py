@@ -59,7 +59,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sid"),
     )
     op.create_index("compositions_by_hook", "compositions", ["hook_sid", "room_sid"], unique=True)
-    op.create_index("compositions_by_room", "compositions", ["room_sid", "created_at", "sid"], unique=False)
+    op.create_index(
+        "compositions_by_room", "compositions", ["account_sid", "room_sid", "created_at", "sid"], unique=False
+    )
     op.create_index(
         "compositions_by_status", "compositions", ["account_sid", "status", "created_at", "sid"], unique=False
     )
@@ -135,9 +137,13 @@ def upgrade() -> None:
         sa.Column("has_media", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("sid"),
     )
-    op.create_index("recordings_by_participant", "recordings", ["participant_sid", "created_at", "sid"], unique=False)
-    op.create_index("recordings_by_room", "recordings", ["room_sid", "created_at", "sid"], unique=False)
-    op.create_index("recordings_by_source", "recordings", ["source_sid", "created_at", "sid"], unique=False)
+    op.create_index(
+        "recordings_by_participant", "recordings", ["account_sid", "participant_sid", "created_at", "sid"], unique=False
+    )
+    op.create_index("recordings_by_room", "recordings", ["account_sid", "room_sid", "created_at", "sid"], unique=False)
+    op.create_index(
+        "recordings_by_source", "recordings", ["account_sid", "source_sid", "created_at", "sid"], unique=False
+    )
     op.create_index("recordings_by_status", "recordings", ["account_sid", "status", "created_at", "sid"], unique=False)
     op.create_index(
         "recordings_deleted",
