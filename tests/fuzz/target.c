@@ -323,7 +323,8 @@ static void open_down(uint8_t n, uint8_t to, uint8_t of, uint8_t how) {
     if (!(how & 1)) q.rtx_ssrc = q.ssrc + 1;
     memset(q.payload_types, NONE, sizeof q.payload_types);
     memset(q.rtx_payload_types, NONE, sizeof q.rtx_payload_types);
-    q.payload_types[96] = 120, q.payload_types[111] = 109, q.payload_types[63] = 110;
+    q.payload_types[96] = 120, q.payload_types[111] = 109;
+    if (!(how & 32)) q.payload_types[63] = 110;
     if (!(how & 2)) q.payload_types[102] = 126;
     if (!(how & 4)) q.rtx_payload_types[96] = 124;
     if (!(how & 2)) q.rtx_payload_types[102] = 127;

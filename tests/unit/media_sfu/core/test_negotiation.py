@@ -55,7 +55,8 @@ def test_an_answer_is_passive_ice_lite_and_keeps_to_the_room_codecs() -> None:
     _, parts = answered("chromium_audio_video_data")
 
     assert list(parts) == ["0", "1", "2"]
-    assert parts["0"][0] == "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 110"
+    assert parts["0"][0] == "m=audio 9 UDP/TLS/RTP/SAVPF 63 111 110"
+    assert "a=fmtp:63 111/111" in parts["0"]
     assert parts["1"][0] == "m=video 9 UDP/TLS/RTP/SAVPF 96 97"
     for part in parts.values():
         assert "a=setup:passive" in part
@@ -96,6 +97,22 @@ def test_firefox_answers_list_only_extensions_of_that_section() -> None:
         "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid",
         "a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
     ]
+
+
+def test_redundant_audio_is_preferred_and_is_opus_to_those_without_it() -> None:
+    ours, _ = answered("chromium_audio_video")
+    (track,) = [track for track in ours.up_tracks.values() if track.parameters.kind == "audio"]
+
+    assert (track.codec, track.parameters.payload_types[63]) == ("opus", "red")
+
+
+def test_redundancy_over_something_else_than_opus_is_not_taken() -> None:
+    ours = negotiation()
+    text = (offer("chromium_audio_video").sdp or "").replace("a=fmtp:63 111/111", "a=fmtp:63 9/9")
+    answer = ours.receive(Description(type="offer", revision=1, sdp=text))
+
+    assert answer is not None
+    assert "63" not in sections(answer.sdp or "")["0"][0].split()
 
 
 def test_firefox_stereo_is_not_copied() -> None:

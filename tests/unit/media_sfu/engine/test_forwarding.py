@@ -50,6 +50,36 @@ def test_redundant_audio_names_the_subscribers_types_in_its_blocks(microphone):
     assert packet.payload == b"\xed\x00\x00\x04" + b"\x6d" + b"oldernew"
 
 
+def without_red(make_room):
+    return make_room(MICROPHONE, replace(VIEW, rtx_ssrc=None, payload_types={"opus": 109}))
+
+
+def test_a_subscriber_without_redundancy_gets_the_last_block_as_plain_audio(make_room):
+    room = without_red(make_room)
+    blocks = b"\xef\x00\x40\x05" + b"\xef\x00\x00\x04" + b"\x6f" + b"first" + b"next" + b"last"
+
+    [packet] = room.publish(rtp(1, 960, blocks, ssrc=0x4441, payload_type=63, extensions=one_byte_extensions({1: b"x"})))
+
+    assert (packet.payload_type, packet.payload) == (109, b"last")
+    assert (packet.time, packet.extensions) == (960, {9: b"x"})
+
+
+def test_plain_audio_out_of_redundancy_is_sent_again_as_it_was(make_room):
+    room = without_red(make_room)
+    [first] = room.publish(rtp(1, 960, b"\xef\x00\x00\x03\x6foldnew", ssrc=0x4441, payload_type=63))
+
+    assert room.feedback(nack(0xAAAA, first.seq), now=10.1) == [first]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xef\x00\x00\x09\x6foldnew", b"\xef\x00\x00", b"\xef\x00\x00\x03\x6fold", b"\xef", b"\x6f"]
+)
+def test_redundancy_that_lies_about_its_blocks_is_not_taken_apart(make_room, payload):
+    room = without_red(make_room)
+
+    assert room.publish(rtp(1, 960, payload, ssrc=0x4441, payload_type=63)) == []
+
+
 def test_extensions_get_the_subscribers_ids_and_the_rest_is_blanked(camera):
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({4: b"0", 3: b"\x01", 9: b"??"})))
 

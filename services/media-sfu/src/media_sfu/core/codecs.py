@@ -44,7 +44,7 @@ def common_codecs(section: MediaSection, known: KindMap) -> tuple[Codec, ...]:
     """
     Our codecs that this section lists too under the same numbers, in the section's order: the browser's preference decides.
 
-    RTX follows the codec that it repairs, whatever the section's order.
+    RTX follows the codec that it repairs, whatever the section's order. RED comes before the Opus in it: only then do browsers send it.
     """
     ours = {(codec.payload_type, codec.name.lower()): codec for codec in known.codecs}
     found = [
@@ -52,6 +52,7 @@ def common_codecs(section: MediaSection, known: KindMap) -> tuple[Codec, ...]:
         for codec in section.codecs
         if (mine := ours.get((codec.payload_type, codec.name.lower()))) is not None and not is_rtx(mine)
     ]
+    found.sort(key=lambda codec: not is_red(codec))
     listed = {codec.payload_type for codec in section.codecs if is_rtx(codec)}
     return _with_rtx(found, [codec for codec in known.codecs if is_rtx(codec) and codec.payload_type in listed])
 
@@ -75,6 +76,10 @@ def is_rtx(codec: Codec) -> bool:
     return codec.name.lower() == "rtx"
 
 
+def is_red(codec: Codec) -> bool:
+    return codec.name.lower() == "red"
+
+
 def repaired_payload_type(codec: Codec) -> int | None:
     """Which payload type an RTX payload type repairs (RFC 4588 section 8.6)."""
     apt = codec.parameter("apt")
@@ -82,7 +87,12 @@ def repaired_payload_type(codec: Codec) -> int | None:
 
 
 def _audio_codecs(section: MediaSection) -> tuple[Codec, ...]:
-    """Opus, RED over it and DTMF at Opus' clock rate."""
+    """
+    RED over Opus (RFC 2198), Opus, and DTMF at Opus' clock rate.
+
+    Audio has no retransmission in browsers, and Opus' own FEC does not cover what it codes as music. RED carries each frame a second time in
+    the next packet: 32 kbit/s for a talker, with which a tenth of the packets lost is hardly heard.
+    """
     found: list[Codec] = []
     for codec in section.codecs:
         name = codec.name.lower()
@@ -92,7 +102,9 @@ def _audio_codecs(section: MediaSection) -> tuple[Codec, ...]:
             found.append(replace(codec, parameters=_opus_parameters(codec), feedback=()))
         elif name in ("red", "telephone-event"):
             found.append(replace(codec, feedback=()))
-    return tuple(found)
+    opus = {str(codec.payload_type) for codec in found if codec.name.lower() == "opus"}
+    found = [codec for codec in found if not is_red(codec) or set(codec.parameters.split("/")) <= opus]
+    return tuple(sorted(found, key=lambda codec: not is_red(codec)))
 
 
 def _opus_parameters(codec: Codec) -> str:

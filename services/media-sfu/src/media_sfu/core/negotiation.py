@@ -557,7 +557,7 @@ class Negotiation:
         main = [codec for codec in common if not codecs.is_rtx(codec)]
         return UpTrack(
             mid=section.mid,
-            codec=main[0].name,
+            codec=next((codec.name for codec in main if not codecs.is_red(codec)), main[0].name),
             parameters=UpTrackParameters(
                 kind="audio" if section.kind == "audio" else "video",
                 clock_rate=main[0].clock_rate,

@@ -230,6 +230,8 @@ typedef struct {
     bool two_byte, marker, keyframe, has_tid, layer_sync, late;
     uint8_t payload_type, codec, element_count, tid;
     uint16_t picture_at, tl0_at; /* offsets in the packet, 0: none */
+    uint16_t primary_at;         /* of the last block of a redundant payload (RFC 2198), 0: none */
+    uint8_t primary_type;
     uint16_t picture_id;
     bool wide_picture; /* 15 bits */
     uint8_t tl0;
@@ -582,6 +584,19 @@ static void parse_h264(packet *p) {
     }
 }
 
+/* RFC 2198: headers of four octets for the redundant blocks, of one for the last; then the blocks. */
+static void parse_red(packet *p) {
+    const uint8_t *octets = p->octets;
+    uint32_t at = p->header_length, end = at + p->payload_length, blocks = 0;
+    for (; at < end && octets[at] & 0x80; at += 4) {
+        if (end - at < 5) return;
+        blocks += get16(octets + at + 2) & 0x3ff;
+    }
+    if (end - at < 2 + blocks) return; /* an empty last block says nothing */
+    p->primary_type = octets[at] & 0x7f;
+    p->primary_at = (uint16_t)(at + 1 + blocks);
+}
+
 /* RFC 3550 section 5.1. False for what is no RTP packet. `p->octets` and `p->length` are set; the rest becomes so. */
 static bool parse_rtp(packet *p) {
     const uint8_t *octets = p->octets;
@@ -592,7 +607,7 @@ static bool parse_rtp(packet *p) {
     p->extension_offset = p->extension_length = 0;
     p->element_count = 0;
     p->two_byte = p->keyframe = p->has_tid = p->layer_sync = p->late = p->wide_picture = false;
-    p->picture_at = p->tl0_at = 0;
+    p->picture_at = p->tl0_at = p->primary_at = 0;
     p->tid = 0;
     if (octets[0] & 0x10) {
         if (header + 4 > length) return false;
@@ -622,6 +637,7 @@ static void parse_payload(packet *p, uint8_t codec) {
     p->codec = codec;
     if (codec == RW_CODEC_VP8) parse_vp8(p);
     else if (codec == RW_CODEC_H264) parse_h264(p);
+    else if (codec == RW_CODEC_RED) parse_red(p);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- receiving */
@@ -851,6 +867,12 @@ static void remember(down_track *d, int64_t out, int64_t in, int state, int32_t 
 
 static bool flows(const rw_engine *e, const source *s) { return s->heard && s->last_arrival && e->now - s->last_arrival <= e->policy.silence; }
 
+/* The subscriber's payload type for a packet, NONE when it does not know it. Of a redundant payload it gets the last block when it knows only that. */
+static uint8_t type_for(const down_track *d, const packet *p) {
+    uint8_t type = d->parameters.payload_types[p->payload_type];
+    return type == NONE && p->primary_at ? d->parameters.payload_types[p->primary_type] : type;
+}
+
 /* May the down track begin with this packet? Only in order and, for video, at a key frame of the best layer that flows. */
 static bool may_start(const rw_engine *e, const down_track *d, const packet *p) {
     if (p->late || !p->payload_length) return false;
@@ -938,7 +960,7 @@ enum verdict { FORWARD, DISCARD, FILL };
  */
 static enum verdict rewrite(rw_engine *e, down_track *d, const packet *p, sent **entry) {
     int32_t layer = p->source->layer;
-    if (d->paused || d->parameters.payload_types[p->payload_type] == NONE) return DISCARD;
+    if (d->paused || type_for(d, p) == NONE) return DISCARD;
     if (!d->synced || layer != d->layer) {
         if (!may_start(e, d, p)) return DISCARD;
         synchronise(d, p);
@@ -1057,9 +1079,9 @@ static void map_redundancy(const down_track *d, const packet *p, uint8_t *octets
     }
 }
 
-/* Write the packet as the subscriber is to see it. */
-static void patch(const rw_engine *e, const down_track *d, const packet *p, const sent *s, uint8_t *octets) {
-    octets[1] = (uint8_t)((octets[1] & 0x80) | d->parameters.payload_types[p->payload_type]);
+/* Write the packet as the subscriber is to see it. Returns its length, which is at most that of the packet. */
+static int patch(const rw_engine *e, const down_track *d, const packet *p, const sent *s, uint8_t *octets) {
+    octets[1] = (uint8_t)((octets[1] & 0x80) | type_for(d, p));
     put16(octets + 2, (uint16_t)s->out);
     put32(octets + 4, p->rtp_time - s->time_offset);
     put32(octets + 8, d->parameters.ssrc);
@@ -1070,15 +1092,20 @@ static void patch(const rw_engine *e, const down_track *d, const packet *p, cons
         else octets[p->picture_at] = id & 0x7f;
     }
     if (p->tl0_at) octets[p->tl0_at] = (uint8_t)(p->tl0 - s->tl0_offset);
-    if (p->codec == RW_CODEC_RED) map_redundancy(d, p, octets);
+    if (p->codec != RW_CODEC_RED) return p->length;
+    if (d->parameters.payload_types[p->payload_type] != NONE) {
+        map_redundancy(d, p, octets);
+        return p->length;
+    }
+    memmove(octets + p->header_length, octets + p->primary_at, (size_t)(p->length - p->primary_at));
+    return p->length - (p->primary_at - p->header_length);
 }
 
 static void send_packet(rw_engine *e, down_track *d, const packet *p, const sent *s) {
     uint8_t *octets = reserve(e, p->length);
     if (!octets) return;
-    int length = p->length;
     memcpy(octets, p->octets, p->length);
-    patch(e, d, p, s, octets);
+    int length = patch(e, d, p, s, octets);
     if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return;
     commit(e, d->owner, octets, length);
     d->packets++;
@@ -1094,7 +1121,7 @@ static void send_padding(rw_engine *e, down_track *d, const packet *p, const sen
     if (!octets) return;
     int length = 16;
     octets[0] = 0xa0; /* version 2, padding */
-    octets[1] = d->parameters.payload_types[p->payload_type];
+    octets[1] = type_for(d, p);
     put16(octets + 2, (uint16_t)s->out);
     put32(octets + 4, p->rtp_time - s->time_offset);
     put32(octets + 8, d->parameters.ssrc);
@@ -1166,9 +1193,8 @@ static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
     parse_payload(&p, d->up->parameters.codecs[p.payload_type]);
     uint8_t *octets = reserve(e, p.length + 2u);
     if (!octets) return;
-    int length = p.length;
     memcpy(octets, p.octets, p.length);
-    patch(e, d, &p, s, octets);
+    int length = patch(e, d, &p, s, octets);
     if (has_rtx(d, p.payload_type)) {
         memmove(octets + p.header_length + 2, octets + p.header_length, (size_t)(p.length - p.header_length));
         memcpy(octets + p.header_length, octets + 2, 2);
