@@ -2,7 +2,7 @@
 `roomwire load-test`: reads the arguments, runs the test, prints the report, and says by the exit code how it went.
 
 Exit codes: 0 all well; 1 measured, but somebody could not join or stay, or a track did not arrive; 2 bad arguments; 3 token or key refused;
-4 deployment not reachable, or broken before anything could be measured; 130 interrupted.
+4 deployment not reachable, or broken before anything could be measured; 130 interrupted by Ctrl-C, with the report of what was measured until then.
 """
 
 import argparse
@@ -10,11 +10,12 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
 from roomwire.load_test.dtls import PROFILES, HandshakeFailed
-from roomwire.load_test.load import LoadTest
+from roomwire.load_test.load import Interrupted, LoadTest
 from roomwire.load_test.progress import Progress
 from roomwire.load_test.report import Report, as_json, as_table
 from roomwire.load_test.rooms import RestFailed, RestRefused
@@ -81,9 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--account-sid", metavar="AC...", help="ROOMWIRE_ACCOUNT_SID")
     parser.add_argument("--api-key", metavar="SK...", help="ROOMWIRE_API_KEY, or the first of ROOMWIRE_API_KEYS")
-    parser.add_argument("--api-secret", help="ROOMWIRE_API_SECRET, or the first of ROOMWIRE_API_KEYS")
+    parser.add_argument("--api-secret", metavar="SECRET", help="ROOMWIRE_API_SECRET, or the first of ROOMWIRE_API_KEYS")
     parser.add_argument(
-        "--json", metavar="FILE", help="write the report to FILE as JSON too; - writes JSON instead of the table"
+        "--json", metavar="FILE", help="write the report to FILE as JSON too; - prints JSON instead of the table"
     )
 
 
@@ -95,6 +96,8 @@ def settings_from(arguments: argparse.Namespace, environment: Mapping[str, str])
     """Raises BadArguments."""
     if not arguments.publishers + arguments.subscribers:
         raise BadArguments("nobody to join: give --publishers or --subscribers")
+    if not arguments.room:
+        raise BadArguments("--room wants a name")
     if not arguments.video_bitrate and arguments.no_audio and arguments.publishers:
         raise BadArguments("nothing to publish: --no-audio and --video-bitrate 0")
     signaling = arguments.signaling or environment.get("ROOMWIRE_SIGNALING_URL") or SIGNALING_URL
@@ -141,9 +144,9 @@ def run(arguments: argparse.Namespace) -> int:
     except BadArguments as error:
         return _complain(str(error), BAD_ARGUMENTS)
     try:
-        report = asyncio.run(LoadTest(settings, Progress(sys.stderr)).run())
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        report, interrupted = asyncio.run(_measure(settings))
+    except (Interrupted, KeyboardInterrupt):
+        return _complain("interrupted before anything was measured", INTERRUPTED)
     except RestRefused as error:
         return _complain(str(error), REFUSED)
     except Refused as error:
@@ -151,7 +154,25 @@ def run(arguments: argparse.Namespace) -> int:
     except (SignalingFailed, RestFailed, HandshakeFailed, OSError, ValueError) as error:
         return _complain(str(error), UNREACHABLE)
     _publish(report, arguments.json)
+    if interrupted:
+        return INTERRUPTED
     return FINE if report.is_clean else INCOMPLETE
+
+
+async def _measure(settings: LoadSettings) -> tuple[Report, bool]:
+    """The report, and whether Ctrl-C ended the test early. A second Ctrl-C ends the process where it stands."""
+    test = LoadTest(settings, Progress(sys.stderr))
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        loop.remove_signal_handler(signal.SIGINT)
+        test.interrupt()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    return await test.run(), interrupted
 
 
 def _publish(report: Report, path: str | None) -> None:

@@ -1,6 +1,7 @@
 """Runs a load test: joins everybody at the wanted pace, measures, leaves, and reports."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,10 @@ SETTLE_S = 2.0
 """After the last join: key frames asked for and sent, first reports exchanged."""
 TOKEN_SPARE_S = 600.0
 JOIN_FAILURES = (SignalingFailed, HandshakeFailed, OSError, ValueError)
+
+
+class Interrupted(Exception):
+    """The test was interrupted before anything was measured."""
 
 
 def plan_participants(settings: LoadSettings, now_s: float) -> Iterator[ParticipantPlan]:
@@ -57,9 +62,10 @@ def expected_tracks(settings: LoadSettings) -> int:
 
 class LoadTest:
     """
-    One run. `run` returns a report even when some failed to join.
+    One run. `run` returns a report even when some failed to join, or when `interrupt` ended the measuring early.
 
-    Raises what stopped everybody: Refused, SignalingFailed, RestFailed when the first participant (or room) already failed.
+    Raises what stopped everybody: Refused, SignalingFailed, RestFailed when the first participant (or room) already failed; Interrupted before
+    anything was measured.
     """
 
     def __init__(self, settings: LoadSettings, progress: Progress) -> None:
@@ -67,6 +73,11 @@ class LoadTest:
         self._progress = progress
         self._participants: list[Participant] = []
         self._failures: list[str] = []
+        self._interrupted = asyncio.Event()
+
+    def interrupt(self) -> None:
+        """Join nobody else, measure no longer, and leave."""
+        self._interrupted.set()
 
     async def run(self) -> Report:
         rooms = Rooms(self._settings.base_url, self._settings.credentials) if self._settings.base_url else None
@@ -94,12 +105,14 @@ class LoadTest:
         plans = list(plan_participants(self._settings, time.time()))
         joins: list[asyncio.Task[None]] = []
         for number, plan in enumerate(plans):
+            if self._interrupted.is_set():
+                break
             participant = Participant(plan, self._settings.signaling_url, network, identity)
             if number == 0:  # alone: what is wrong for everybody shows here, and is the error of the whole run
                 await self._join(participant)
             else:
                 joins.append(asyncio.create_task(self._try_to_join(participant)))
-                await asyncio.sleep(1 / self._settings.joins_per_s)
+                await self._pause(1 / self._settings.joins_per_s)
             self._progress.show(joining(len(self._participants), len(plans), len(self._failures)), time.monotonic())
         for join in asyncio.as_completed(joins):
             await join
@@ -130,17 +143,23 @@ class LoadTest:
 
     async def _measure(self, engine: Engine) -> tuple[Reading, Reading]:
         endpoints = [participant.endpoint for participant in self._participants if participant.endpoint]
-        await asyncio.sleep(SETTLE_S)
+        await self._pause(SETTLE_S)
+        if self._interrupted.is_set():
+            raise Interrupted
         first = latest = take_reading(engine, endpoints)
         end = first.time_s + self._settings.duration_s
-        while latest.time_s < end:
-            await asyncio.sleep(min(1.0, max(0.0, end - time.monotonic())))
+        while latest.time_s < end and not self._interrupted.is_set():
+            await self._pause(min(1.0, max(0.0, end - time.monotonic())))
             previous, latest = latest, take_reading(engine, endpoints)
             window = window_between(previous, latest)
             self._progress.show(
                 measuring(window, latest.time_s - first.time_s, self._settings.duration_s), latest.time_s
             )
         return first, latest
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._interrupted.wait(), seconds)
 
     def _report(self, first: Reading, last: Reading) -> Report:
         settings, window = self._settings, window_between(first, last)

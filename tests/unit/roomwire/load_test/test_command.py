@@ -59,6 +59,7 @@ def test_bad_numbers_end_with_code_2(words, capsys):
     [
         (("--publishers", "0", "--subscribers", "0"), "nobody to join"),
         (("--no-audio", "--video-bitrate", "0"), "nothing to publish"),
+        (("--room", ""), "--room wants a name"),
         (("--signaling", "http://x"), "ws:// or wss://"),
         (("--base-url", "x"), "http:// or https://"),
     ],
