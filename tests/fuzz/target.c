@@ -329,6 +329,7 @@ static void open_down(uint8_t n, uint8_t to, uint8_t of, uint8_t how) {
     if (!(how & 4)) q.rtx_payload_types[96] = 124;
     if (!(how & 2)) q.rtx_payload_types[102] = 127;
     for (int i = 1; i < 16; i++) q.extensions[i] = (uint8_t)(how & 8 ? 16 - i : how & 16 ? 0 : i + 20);
+    q.playout_delay_id = how & 128 ? 9 : how & 16 ? 17 : 0;
     memset(q.cname, 'a', q.cname_length);
     rw_remove_down_track(w.engine, w.downs[n]);
     w.downs[n] = rw_add_down_track(w.engine, w.peers[to % PEERS], w.ups[of % UPS], &q);
@@ -452,10 +453,11 @@ static void put_octets(reader *r) {
 
 static void change_down(uint8_t n, uint8_t how) {
     int64_t down = w.downs[n % DOWNS];
-    switch (how & 3) {
+    switch (how & 7) {
     case 0: rw_pause_down_track(w.engine, down); break;
     case 1: rw_resume_down_track(w.engine, down); break;
-    default: rw_set_target_layer(w.engine, down, (how >> 2 & 7) - 1, (how >> 5 & 7) - 1);
+    case 2: rw_set_playout_delay(w.engine, down, how << 2); break;
+    default: rw_set_target_layer(w.engine, down, (how >> 3 & 7) - 1, (how >> 6 & 3) - 1);
     }
 }
 

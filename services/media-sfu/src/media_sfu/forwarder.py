@@ -100,6 +100,7 @@ class UpTrackStatistics:
     recovered: int = 0
     keyframe_requests: int = 0
     keyframes: int = 0
+    round_trip_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,9 @@ class Forwarder(Protocol):
         Forward at most this simulcast layer (index into `UpTrackParameters.ssrcs`) and temporal layer. Switches at a key frame of the new layer, and
         forwards the old one until then.
         """
+
+    def set_playout_delay(self, down_track: DownTrackHandle, delay_s: float) -> None:
+        """Ask the subscriber to hold pictures back for at least so long, if it knows the playout-delay extension and has RTX."""
 
     def request_keyframe(self, up_track: UpTrackHandle, layer: int | None = None) -> None:
         """Send PLI for a layer, or for every layer that somebody waits for; at most one per source and 300 ms, a later one is delayed, not lost."""

@@ -280,6 +280,10 @@ class HostedRoom:
         handle = self._down_tracks[action.participant_sid, action.subscription_id]
         self._forwarder.set_target_layer(handle, action.spatial, action.temporal)
 
+    def _set_playout_delay(self, action: actions.SetPlayoutDelay) -> None:
+        handle = self._down_tracks[action.participant_sid, action.subscription_id]
+        self._forwarder.set_playout_delay(handle, action.delay_s)
+
     def _request_keyframe(self, action: actions.RequestKeyframe) -> None:
         self._forwarder.request_keyframe(self._up_tracks[action.name], action.layer)
 
@@ -385,6 +389,7 @@ _PERFORMERS: dict[type, Callable[[HostedRoom, Any], None]] = {  # Any: each take
     actions.PauseDownTrack: HostedRoom._pause_down_track,
     actions.ResumeDownTrack: HostedRoom._resume_down_track,
     actions.SetTargetLayer: HostedRoom._set_target_layer,
+    actions.SetPlayoutDelay: HostedRoom._set_playout_delay,
     actions.RequestKeyframe: HostedRoom._request_keyframe,
     actions.SetReceiveBitrate: HostedRoom._set_receive_bitrate,
     actions.OpenChannel: HostedRoom._open_channel,

@@ -14,6 +14,7 @@ from media_sfu.core.actions import (
     ResumeDownTrack,
     SendMessage,
     SendSignal,
+    SetPlayoutDelay,
     SetTargetLayer,
     UpTrackName,
 )
@@ -167,6 +168,13 @@ def test_a_lossy_line_gets_a_lower_layer(scene: Scene) -> None:
     seconds_pass(scene, 2, 1, (12_500, 50_000, 250_000), lost=0.5)
 
     assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 1, 3)]
+
+
+def test_behind_a_lossy_line_pictures_are_held_back(scene: Scene) -> None:
+    seconds_pass(scene, 0, 5, (100, 100, 100), lost=0.1)
+
+    [action] = scene.actions(SetPlayoutDelay)
+    assert (action.participant_sid, action.delay_s) == ("bob", 0.05)
 
 
 def test_layers_that_nobody_gets_are_turned_off(scene: Scene) -> None:

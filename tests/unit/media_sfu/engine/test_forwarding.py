@@ -58,7 +58,9 @@ def test_a_subscriber_without_redundancy_gets_the_last_block_as_plain_audio(make
     room = without_red(make_room)
     blocks = b"\xef\x00\x40\x05" + b"\xef\x00\x00\x04" + b"\x6f" + b"first" + b"next" + b"last"
 
-    [packet] = room.publish(rtp(1, 960, blocks, ssrc=0x4441, payload_type=63, extensions=one_byte_extensions({1: b"x"})))
+    [packet] = room.publish(
+        rtp(1, 960, blocks, ssrc=0x4441, payload_type=63, extensions=one_byte_extensions({1: b"x"}))
+    )
 
     assert (packet.payload_type, packet.payload) == (109, b"last")
     assert (packet.time, packet.extensions) == (960, {9: b"x"})
@@ -306,3 +308,53 @@ def test_an_empty_codec_name_map_forwards_nothing(make_room):
 def _resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
+
+
+PLAYOUT = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+KNOWS_PLAYOUT = replace(VIEW, extensions={**VIEW.extensions, PLAYOUT: 8})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (b"", {}),
+        (one_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
+        (one_byte_extensions({3: b"\x01", 9: b"??"}), {7: b"\x01"}),
+        (two_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
+    ],
+)
+def test_a_subscriber_is_told_to_hold_pictures_back(make_room, theirs, ours):
+    room = make_room(down=KNOWS_PLAYOUT)
+    room.engine.set_playout_delay(room.down, 0.25)
+
+    [packet] = room.publish(rtp(1, 0, vp8(17, tl0=5, tid=0, key=True), extensions=theirs, marker=True))
+
+    assert packet.extensions == {**ours, 8: bytes([0x01, 0x93, 0xE8])}  # 25 and 1000 times 10 ms
+    assert (packet.payload, packet.marker) == (vp8(17, tl0=5, tid=0, key=True), True)
+
+
+def test_the_playout_delay_is_taken_back(make_room):
+    room = make_room(down=KNOWS_PLAYOUT)
+    room.engine.set_playout_delay(room.down, 0.25)
+    room.engine.set_playout_delay(room.down, 0)
+
+    [packet] = room.publish(rtp(1, 0, vp8(key=True)))
+
+    assert packet.extensions == {8: bytes([0x00, 0x03, 0xE8])}
+
+
+@pytest.mark.parametrize("view", [VIEW, replace(KNOWS_PLAYOUT, rtx_ssrc=None)])
+def test_without_the_extension_or_rtx_nothing_is_added(make_room, view):
+    room = make_room(down=view)
+    room.engine.set_playout_delay(room.down, 0.25)
+    [packet] = room.publish(rtp(1, 0, vp8(key=True)))
+
+    assert packet.extensions == {}
+
+
+def test_a_publishers_own_playout_delay_stays(make_room):
+    room = make_room(replace(CAMERA, extensions={**CAMERA.extensions, PLAYOUT: 6}), KNOWS_PLAYOUT)
+    room.engine.set_playout_delay(room.down, 0.25)
+    [packet] = room.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({6: b"abc"})))
+
+    assert packet.extensions == {8: b"abc"}

@@ -128,6 +128,15 @@ class SetTargetLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPlayoutDelay:
+    """`Forwarder.set_playout_delay`."""
+
+    participant_sid: str
+    subscription_id: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RequestKeyframe:
     """`Forwarder.request_keyframe`; `layer` None asks for every layer that somebody waits for."""
 
@@ -213,6 +222,7 @@ Action = (
     | PauseDownTrack
     | ResumeDownTrack
     | SetTargetLayer
+    | SetPlayoutDelay
     | RequestKeyframe
     | SetReceiveBitrate
     | OpenChannel

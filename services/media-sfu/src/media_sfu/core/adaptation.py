@@ -20,11 +20,13 @@ from media_sfu.core.actions import (
     RequestKeyframe,
     ResumeDownTrack,
     SendMessage,
+    SetPlayoutDelay,
     SetTargetLayer,
     UpTrackName,
 )
 from media_sfu.core.bandwidth.allocation import NOMINAL_BPS, RANKS, Candidate, allocate, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
+from media_sfu.core.bandwidth.playout_delay import PlayoutDelays
 from media_sfu.core.bandwidth.profile import UNBOUNDED, SwitchOff, VideoProfile, video_profile
 from media_sfu.core.bandwidth.publisher_hints import PublisherHints
 from media_sfu.core.media_signaling import (
@@ -96,6 +98,7 @@ class Adaptation:
         self._last_hint = 0
         self._speakers = Speakers()
         self._rates = Rates()
+        self._delays = PlayoutDelays()
         self._actions: list[Action] = []
 
     def actions_to_perform(self) -> list[Action]:
@@ -175,6 +178,19 @@ class Adaptation:
             if was_bounded or client.is_bounded:
                 self._evaluate(participant_sid)
         self._hint_publishers(now)
+        self._delays.receive(up, down, now)
+        if not self._delays.is_idle:
+            self._set_playout_delays(now)
+
+    def _set_playout_delays(self, now: float) -> None:
+        sources = (
+            ((peer.participant_sid, subscription_id), down.source)
+            for peer in self._peers.values()
+            for subscription_id, down in peer.applied.down_tracks.items()
+            if down.is_video
+        )
+        for (participant_sid, subscription_id), delay_s in self._delays.changes(sources, now):
+            self._actions.append(SetPlayoutDelay(participant_sid, subscription_id, delay_s))
 
     # -- messages
 

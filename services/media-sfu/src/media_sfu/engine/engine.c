@@ -47,6 +47,7 @@ enum {
     PEER_ADDRESSES = 16,
     IDLE_STREAMS = 64,        /* inbound SRTP streams kept beyond those of known tracks */
     SENDER_REPORTS = 4,
+    LONGEST_PLAYOUT_DELAY = 1000, /* in 10 ms: browsers' own limit */
     KEYFRAME_WISHES = 4,      /* told of one down track in 100 ms */
     OBJECTS = 1 << 20,
     NONE = 255,
@@ -170,6 +171,7 @@ struct down_track {
     up_track *up;
     bool paused, started, synced;
     int32_t layer, target_layer, temporal, target_temporal;
+    int32_t playout_delay; /* in 10 ms; -1: never set */
     /* Rewriting: out = in - offset. */
     int64_t seq_offset, highest_in, last_out;
     uint32_t time_offset, last_time;
@@ -1101,11 +1103,42 @@ static int patch(const rw_engine *e, const down_track *d, const packet *p, const
     return p->length - (p->primary_at - p->header_length);
 }
 
+/*
+ * Tell the subscriber how long to hold pictures back (the playout-delay extension: least and most, 12 bits each), unless the publisher does. What is sent
+ * again does not carry it: so only where that is RTX. Returns the new length.
+ */
+static int put_playout_delay(const down_track *d, const packet *p, uint8_t *octets, int length) {
+    uint8_t id = d->parameters.playout_delay_id;
+    if (d->playout_delay < 0 || !id || (!p->two_byte && id > 14) || !has_rtx(d, p->payload_type)) return length;
+    for (uint8_t i = 0; i < p->element_count; i++)
+        if (d->parameters.extensions[p->elements[i].id] == id) return length;
+    bool first = !p->extension_offset;
+    uint32_t at = first ? p->header_length : p->extension_offset, more = first || p->two_byte ? 8 : 4;
+    if (!first && !p->two_byte && get16(octets + at - 4) != 0xbede) return length; /* no elements in there */
+    memmove(octets + at + more, octets + at, (size_t)length - at);
+    if (first) {
+        octets[0] |= 0x10;
+        put32(octets + at, 0xbede0001);
+        at += 4;
+    } else {
+        put16(octets + at - 2, (uint16_t)(get16(octets + at - 2) + more / 4));
+    }
+    if (p->two_byte) {
+        octets[at] = id, octets[at + 1] = 3;
+        put24(octets + at + 2, (uint32_t)d->playout_delay << 12 | LONGEST_PLAYOUT_DELAY);
+        memset(octets + at + 5, 0, 3);
+    } else {
+        octets[at] = (uint8_t)(id << 4 | 2);
+        put24(octets + at + 1, (uint32_t)d->playout_delay << 12 | LONGEST_PLAYOUT_DELAY);
+    }
+    return length + (int)more;
+}
+
 static void send_packet(rw_engine *e, down_track *d, const packet *p, const sent *s) {
-    uint8_t *octets = reserve(e, p->length);
+    uint8_t *octets = reserve(e, p->length + 8u);
     if (!octets) return;
     memcpy(octets, p->octets, p->length);
-    int length = patch(e, d, p, s, octets);
+    int length = put_playout_delay(d, p, octets, patch(e, d, p, s, octets));
     if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return;
     commit(e, d->owner, octets, length);
     d->packets++;
@@ -2224,6 +2257,7 @@ int64_t rw_add_down_track(rw_engine *e, int64_t peer_handle, int64_t up_handle, 
     d->target_layer = RW_LAYERS - 1;
     d->temporal = d->target_temporal = 3;
     d->round_trip = -1;
+    d->playout_delay = -1;
     d->rtx_seq = (uint16_t)(parameters->rtx_ssrc & 0x7fff);
     d->resend_credit = RESENDS / 8;
     pthread_mutex_lock(&e->lock);
@@ -2278,6 +2312,15 @@ int rw_set_target_layer(rw_engine *e, int64_t handle, int spatial, int temporal)
     return d ? RW_OK : RW_STALE;
 }
 
+int rw_set_playout_delay(rw_engine *e, int64_t handle, int milliseconds) {
+    pthread_mutex_lock(&e->lock);
+    down_track *d = get_down(e, handle);
+    int32_t delay = milliseconds / 10;
+    if (d) d->playout_delay = delay < 0 ? 0 : delay > LONGEST_PLAYOUT_DELAY ? LONGEST_PLAYOUT_DELAY : delay;
+    pthread_mutex_unlock(&e->lock);
+    return d ? RW_OK : RW_STALE;
+}
+
 /*
  * The layers whose key frame somebody waits for: the one that a subscriber gets but cannot decode any more (told once: browsers repeat a PLI), each
  * one's target, or the best that flows below it; all below it when none was heard yet.
@@ -2317,6 +2360,7 @@ int rw_request_keyframe(rw_engine *e, int64_t handle, int layer) {
 
 static void read_up(const up_track *t, rw_up_statistics *s) {
     *s = (rw_up_statistics){.clock_rate = t->parameters.clock_rate, .layers = t->parameters.layers};
+    s->round_trip = t->owner->round_trip ? t->owner->round_trip : -1;
     for (uint32_t i = 0; i < t->parameters.layers; i++) {
         const source *from = &t->sources[i];
         s->packets[i] = from->packets;

@@ -66,6 +66,7 @@ typedef struct {
     uint8_t payload_types[128];     /* ours by the publisher's; 255: drop */
     uint8_t rtx_payload_types[128]; /* RTX type by the publisher's media type; 255: none */
     uint8_t extensions[256];        /* ours by the publisher's id; 0: blank */
+    uint8_t playout_delay_id;       /* ours, 0: the subscriber does not know it */
     char cname[RW_CNAME_SIZE];
     uint8_t cname_length;
 } rw_down_parameters;
@@ -86,6 +87,7 @@ typedef struct {
     uint32_t jitter;                 /* in clock-rate ticks */
     uint32_t clock_rate, layers;
     uint64_t nacks, recovered, keyframe_requests, keyframes;
+    int64_t round_trip;              /* of its peer; -1: not known */
 } rw_up_statistics;
 
 typedef struct {
@@ -155,6 +157,8 @@ int rw_remove_down_track(rw_engine *engine, int64_t down);
 int rw_pause_down_track(rw_engine *engine, int64_t down);
 int rw_resume_down_track(rw_engine *engine, int64_t down);
 int rw_set_target_layer(rw_engine *engine, int64_t down, int spatial, int temporal);
+/* How long the subscriber shall at least hold pictures back, in milliseconds. */
+int rw_set_playout_delay(rw_engine *engine, int64_t down, int milliseconds);
 /* `layer` -1: every layer that somebody waits for. */
 int rw_request_keyframe(rw_engine *engine, int64_t up, int layer);
 

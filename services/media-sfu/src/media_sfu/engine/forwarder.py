@@ -40,6 +40,7 @@ EVENTS_AT_ONCE = 256
 
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 CODECS = {"red": lib.RW_CODEC_RED, "vp8": lib.RW_CODEC_VP8, "h264": lib.RW_CODEC_H264}
@@ -229,6 +230,7 @@ class PacketForwarder:
             c.rtx_payload_types[payload_type] = _by_codec(parameters.rtx_payload_types, codec)
         for uri, extension_id in source.extensions.items():
             c.extensions[extension_id] = parameters.extensions.get(uri, 0)
+        c.playout_delay_id = parameters.extensions.get(PLAYOUT_DELAY, 0)
         cname = parameters.cname.encode()[: lib.RW_CNAME_SIZE]
         ffi.memmove(c.cname, cname, len(cname))
         c.cname_length = len(cname)
@@ -245,6 +247,9 @@ class PacketForwarder:
 
     def set_target_layer(self, down_track: DownTrackHandle, spatial: int, temporal: int) -> None:
         _check(lib.rw_set_target_layer(self._engine, down_track, spatial, temporal))
+
+    def set_playout_delay(self, down_track: DownTrackHandle, delay_s: float) -> None:
+        _check(lib.rw_set_playout_delay(self._engine, down_track, round(delay_s * 1000)))
 
     # -- what happened
 
@@ -263,6 +268,7 @@ class PacketForwarder:
                 recovered=c.recovered,
                 keyframe_requests=c.keyframe_requests,
                 keyframes=c.keyframes,
+                round_trip_s=None if c.round_trip < 0 else c.round_trip / 1e6,
             )
             for c in statistics
         ]

@@ -1,0 +1,116 @@
+"""
+How long subscribers shall hold pictures back, so that what was lost comes again before it is missed. Browsers wait by themselves only for the round trip
+to us, and not even for that when they send nothing; of the publisher's way to us they know nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from media_sfu.core.actions import UpTrackName
+from media_sfu.core.statistics import DownTrackName
+from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+
+LOSSY = 0.01
+"""Share of packets lost from which a way counts as lossy."""
+
+WEIGHT = 0.2
+"""Of the newest second in that share, so that a single packet does not count: in a small video it is 7 % of a second."""
+
+HOLD_S = 20.0
+"""A way stays lossy for so long afterwards: delay that comes and goes is worse than delay."""
+
+UNKNOWN_ROUND_TRIP_S = 0.1
+
+SLACK_S = 0.05
+"""For noticing the gap by the next frame, and for timers."""
+
+LONGEST_S = 0.5
+
+STEP_S = 0.05
+"""A delay is a multiple of this, so that a round trip that wanders a little does not move it."""
+
+
+@dataclass(slots=True)
+class Way:
+    """From a participant to us, or from us to a participant, all tracks together, when something was lost on it."""
+
+    lost: float = 0.0
+    lossy_until: float = 0.0
+    round_trip_s: float = UNKNOWN_ROUND_TRIP_S
+
+    def receive(self, fraction_lost: float, round_trip_s: float | None, now: float) -> None:
+        """The reading of a second; `fraction_lost` from 0 to 1."""
+        self.lost += (fraction_lost - self.lost) * WEIGHT
+        if round_trip_s is not None:
+            self.round_trip_s = round_trip_s
+        if self.lost > LOSSY:
+            self.lossy_until = now + HOLD_S
+
+    def needed_s(self, now: float) -> float:
+        """Time for losing a packet and getting it again."""
+        return self.round_trip_s + SLACK_S if now < self.lossy_until else 0.0
+
+    def is_calm(self, now: float) -> bool:
+        return self.lost < LOSSY / 100 and now >= self.lossy_until
+
+
+class PlayoutDelays:
+    """Those of a room's video down tracks. A way on which nothing is lost costs nothing."""
+
+    def __init__(self) -> None:
+        self._up: dict[str, Way] = {}
+        self._down: dict[str, Way] = {}
+        self._told: dict[DownTrackName, float] = {}
+
+    def receive(
+        self,
+        up: Mapping[UpTrackName, UpTrackStatistics],
+        down: Mapping[DownTrackName, DownTrackStatistics],
+        now: float,
+    ) -> None:
+        """The statistics of every track; once a second."""
+        _update(self._up, ((name.publisher_sid, reading) for name, reading in up.items()), now)
+        _update(self._down, ((name[0], reading) for name, reading in down.items()), now)
+        if self._told:
+            self._told = {name: delay for name, delay in self._told.items() if name in down}
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits, and nobody needs to: `changes` would be empty."""
+        return not (self._up or self._down or self._told)
+
+    def changes(
+        self, sources: Iterable[tuple[DownTrackName, UpTrackName]], now: float
+    ) -> list[tuple[DownTrackName, float]]:
+        """Of these video down tracks and their up tracks, those that need another delay than before, in seconds."""
+        changed: list[tuple[DownTrackName, float]] = []
+        for name, source in sources:
+            ways = [way for way in (self._up.get(source.publisher_sid), self._down.get(name[0])) if way is not None]
+            needed = min(LONGEST_S, sum(way.needed_s(now) for way in ways))
+            delay = round(round(needed / STEP_S) * STEP_S, 3)
+            if delay != self._told.get(name, 0.0):
+                self._told[name] = delay
+                changed.append((name, delay))
+        return changed
+
+
+def _update(
+    ways: dict[str, Way], readings: Iterable[tuple[str, UpTrackStatistics | DownTrackStatistics]], now: float
+) -> None:
+    """Give each way the mean of its tracks: they share one line. Ways without tracks, and those that are calm again, go."""
+    tracks: dict[str, list[float]] = {}
+    round_trips: dict[str, float] = {}
+    lossy: set[str] = set()
+    for sid, reading in readings:
+        tracks.setdefault(sid, []).append(reading.fraction_lost)
+        if reading.fraction_lost:
+            lossy.add(sid)
+        if reading.round_trip_s is not None:
+            round_trips[sid] = max(reading.round_trip_s, round_trips.get(sid, 0.0))
+    for sid in lossy:
+        ways.setdefault(sid, Way())
+    for sid, way in list(ways.items()):
+        if sid in tracks:
+            way.receive(sum(tracks[sid]) / len(tracks[sid]), round_trips.get(sid), now)
+        if sid not in tracks or way.is_calm(now):
+            del ways[sid]
