@@ -55,10 +55,15 @@ class Roomwire:
         """What a client passes as `wsServer`."""
         return self.stack.signaling_url
 
+    @property
+    def ws_server_insights(self) -> str:
+        """What a client passes as `wsServerInsights`."""
+        return self.ws_server.removesuffix("/signaling") + "/v1/VideoEvents"
+
     def client(self, user: str | None = None, password: str | None = None) -> Client:
         """The stock helper library with its base URL changed; the account's credentials unless others are given."""
         client = Client(user or self.account_sid, password or self.auth_token, account_sid=self.account_sid)
-        client.video.base_url = client.api.base_url = self.base_url
+        client.video.base_url = client.api.base_url = client.insights.base_url = self.base_url
         return client
 
     def token(self, identity: str, room: str | None = None, **options: Any) -> str:

@@ -28,6 +28,7 @@ from rooms_api.outbox import Outbox
 from rooms_api.rest.audit import audit_router
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.forward import PREFIX, forward_router
+from rooms_api.rest.insights import insights_router
 from rooms_api.rest.media import media_router
 from rooms_api.rest.media_settings import media_settings_router
 from rooms_api.rest.participants import participants_router
@@ -41,12 +42,15 @@ from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.callbacks import CallbackStore
 from rooms_api.store.database import Database
+from rooms_api.store.insights import InsightsQueries
 from rooms_api.store.media_files import MediaFiles
 from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
 from rooms_api.store.recordings import RecordingStore
 from rooms_api.store.rooms import RoomStore
 from rooms_api.store.tables import audit_events
+from rooms_api.store.telemetry import TelemetryStore
+from rooms_api.telemetry import DAY_S, TelemetryCollector
 from rooms_api.timers import GRACE_S, Timers
 from rooms_api.webhook_client import WebhookClient
 from rooms_api.webhooks import Patience, Webhooks, bus_signer
@@ -92,22 +96,28 @@ def build(
     async def remove_media() -> None:
         await files.remove_deleted(clock.wall())
 
+    insights = InsightsQueries(database, settings.insights_retention_days * DAY_S)
+    telemetry = TelemetryCollector(bus, TelemetryStore(database), clock, settings.insights_retention_days)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         keys = await bus.listen(KEYS_CHANGED, TypeAdapter(KeysChanged), authenticator.forget)
         bus.on_reconnect(authenticator.forget_everything)
         await handlers.start()
+        await telemetry.start()
         loops = (
             outbox.run(),
             timers.run(),
             lost_sessions.run(),
             audit.run(),
             webhooks.run(),
+            telemetry.run(),
             repeat(REMOVAL_PERIOD_S, remove_media),
         )
         async with issuer, background(*loops):
             yield
             await handlers.stop()
+            await telemetry.stop()
             await keys.stop()
         await outbox.sweep()
 
@@ -126,6 +136,7 @@ def build(
         media_router(files, links),
         media_settings_router(MediaSettingsStore(database)),
         audit_router(audit),
+        insights_router(insights, clock),
         forward_router(issuer, authenticator.forget_everything),
     ):
         app.include_router(router)

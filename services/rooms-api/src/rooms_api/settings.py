@@ -21,6 +21,8 @@ class RoomsSettings(RestSettings):
     """Region of rooms that are created without one."""
     public_url: str | None = None
     """Start of the URLs in answers; without it the request's scheme and host."""
+    insights_retention_days: Annotated[float, Field(gt=0)] = 30
+    """How long Video Insights shows a room after its end, and keeps what clients told."""
     allow_private_callbacks: bool = False
     """Whether status callbacks may go to addresses that are not on the public internet."""
     callback_retry_hours: Annotated[float, Field(ge=0, le=168)] = 24.0

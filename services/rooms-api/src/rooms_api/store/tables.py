@@ -72,6 +72,7 @@ Index(
     postgresql_where=text("status = 'in-progress'"),
 )
 Index("rooms_listed", rooms.c.account_sid, rooms.c.status, rooms.c.created_at, rooms.c.sid)
+Index("rooms_created", rooms.c.account_sid, rooms.c.created_at, rooms.c.sid)
 Index("rooms_by_name", rooms.c.account_sid, rooms.c.unique_name, rooms.c.status, rooms.c.created_at, rooms.c.sid)
 Index(
     "rooms_due",
@@ -238,3 +239,19 @@ callback_attempts = Table(
 """Tries of a callback, numbered from 1: what the receiver answered, or why there is no answer."""
 
 audit_events = audit_table("audit_events", metadata)
+
+telemetry = Table(
+    "telemetry",
+    metadata,
+    Column("participant_sid", Sid, primary_key=True),
+    Column("room_sid", Sid, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("codecs", String(32), nullable=False),
+    Column("candidate_type", String(8)),
+    Column("protocol", String(8)),
+    Column("error_code", Integer),
+)
+"""What the client's SDK told, folded. `codecs` are names between commas, one also at either end, so that one can be looked for."""
+Index("telemetry_by_room", telemetry.c.room_sid)
+Index("telemetry_by_age", telemetry.c.updated_at)
