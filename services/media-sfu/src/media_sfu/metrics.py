@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from media_sfu.forwarder import Forwarder
 from media_sfu.node import Node
 from media_sfu.node_bus import NodeBus
+from media_sfu.packet_metrics import packet_metrics
 
 
 class NodeCollector(Collector):
@@ -33,11 +34,8 @@ class NodeCollector(Collector):
         for code, count in self._node.refused.items():
             refused.add_metric([str(code)], count)
         yield refused
-        dropped = CounterMetricFamily("roomwire_sfu_datagrams_dropped", "STUN and DTLS dropped.", labels=["reason"])
+        dropped = CounterMetricFamily("roomwire_sfu_checks_dropped", "STUN and DTLS dropped.", labels=["reason"])
         for reason, count in self._node.port.dropped.items():
             dropped.add_metric([reason], count)
         yield dropped
-        packets = CounterMetricFamily("roomwire_sfu_forwarder", "Counts of the packet path.", labels=["event"])
-        for event, count in self._forwarder.counters().items():
-            packets.add_metric([event], count)
-        yield packets
+        yield from packet_metrics(self._forwarder.counters())

@@ -1622,8 +1622,16 @@ static void send_due(rw_engine *e) {
     }
 }
 
+static void count_batch(rw_engine *e) {
+    rw_counters *c = &e->counters;
+    uint64_t *sizes[] = {&c->batches_in_1, &c->batches_in_2, &c->batches_in_4, &c->batches_in_8, &c->batches_in_16, &c->batches_in_32, &c->batches_in_64};
+    if (!e->slot_count) return;
+    c->batched_in += e->slot_count;
+    ++*sizes[e->slot_count == 1 ? 0 : 32 - __builtin_clz(e->slot_count - 1)];
+}
+
 static void work(rw_engine *e) {
-    e->counters.batches_in += e->slot_count > 0;
+    count_batch(e);
     for (uint32_t i = 0; i < e->slot_count; i++) receive_datagram(e, (int32_t)i);
     for (uint32_t i = 0; i < e->touched.count; i++) forward_track(e, e->touched.items[i]);
     e->touched.count = 0;

@@ -101,7 +101,8 @@ typedef struct {
 
 /* Since the start; every field is a number of packets or datagrams unless its name says otherwise. */
 typedef struct {
-    uint64_t datagrams_in, octets_in, batches_in;
+    uint64_t datagrams_in, octets_in;
+    uint64_t batched_in, batches_in_1, batches_in_2, batches_in_4, batches_in_8, batches_in_16, batches_in_32, batches_in_64; /* by datagrams, at most */
     uint64_t packets_forwarded, datagrams_out, octets_out, batches_out, sends_out, gso_sends_out, gso_datagrams_out;
     uint64_t drop_truncated, drop_malformed, drop_unbound, drop_unbound_rate, drop_no_keys, drop_unknown_ssrc, drop_unprotect, drop_codec;
     uint64_t drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;

@@ -1,0 +1,100 @@
+"""The packet path's counts as families of `/metrics`: one a thing, told apart by labels."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""Datagrams; the engine counts each batch under the smallest of these that holds it."""
+
+DROPPED = "drop_"
+
+FAMILIES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    "datagrams": (
+        "UDP datagrams of the media port.",
+        "direction",
+        {"datagrams_in": "in", "datagrams_out": "out"},
+    ),
+    "octets": ("Octets in those datagrams.", "direction", {"octets_in": "in", "octets_out": "out"}),
+    "sends": (
+        "Messages handed to the kernel: one datagram, or several of equal size by UDP GSO.",
+        "kind",
+        {"single_sends_out": "single", "gso_sends_out": "gso"},
+    ),
+    "nacked_packets": (
+        "Packets asked for again: by us of publishers, by subscribers of us.",
+        "asked_by",
+        {"nacks_sent": "sfu", "nacks_received": "subscriber"},
+    ),
+    "retransmissions": (
+        "Answers to subscribers' NACKs: sent, or no longer kept.",
+        "result",
+        {"retransmitted": "sent", "retransmit_missed": "missed"},
+    ),
+    "keyframe_requests": (
+        "PLI and FIR: ours to publishers, and those of subscribers.",
+        "asked_by",
+        {"keyframe_requests_sent": "sfu", "keyframe_requests_received": "subscriber"},
+    ),
+    "rtcp_packets": (
+        "Compound RTCP packets: received, and reports sent.",
+        "direction",
+        {"rtcp_in": "in", "reports_sent": "out"},
+    ),
+    "special_packets": (
+        "RTP received that is no new media: retransmissions, and padding that probes for bandwidth.",
+        "kind",
+        {"rtx_in": "retransmission", "padding_in": "padding"},
+    ),
+}
+"""Name, help, label, and the label's value by count."""
+
+PLAIN: Mapping[str, tuple[str, str]] = {
+    "packets_forwarded": ("packets_forwarded", "RTP packets sent to subscribers, retransmissions apart."),
+    "rtx_recovered": ("packets_recovered", "Packets that publishers sent again when asked."),
+    "keyframes_in": ("keyframes", "Key frames received."),
+    "gso_datagrams_out": ("gso_datagrams", "Datagrams that left by UDP GSO; their share of all out is the GSO share."),
+    "gso_refused": ("gso_refused", "Messages that the kernel or device would not segment; sent one by one."),
+    "batches_out": ("batches_out", "Calls that sent something."),
+}
+
+
+def packet_metrics(counters: Mapping[str, int]) -> Iterator[Metric]:
+    """Every count of `Forwarder.counters()` in a family of its own or with others of its kind."""
+    counts = {**counters, "single_sends_out": counters["sends_out"] - counters["gso_sends_out"]}
+    for name, (text, label, values) in FAMILIES.items():
+        family = CounterMetricFamily(f"roomwire_sfu_{name}", text, labels=[label])
+        for count, value in values.items():
+            family.add_metric([value], counts[count])
+        yield family
+    for count, (name, text) in PLAIN.items():
+        yield CounterMetricFamily(f"roomwire_sfu_{name}", text, counts[count])
+    dropped = CounterMetricFamily("roomwire_sfu_packets_dropped", "Packets and datagrams dropped.", labels=["reason"])
+    for name, number in counters.items():
+        if name.startswith(DROPPED):
+            dropped.add_metric([name.removeprefix(DROPPED)], number)
+    yield dropped
+    yield _batch_sizes(counters)
+    seconds = counters["protect_nanoseconds"] / 1e9
+    text = "Time to encrypt one packet, of every 256th."
+    yield SummaryMetricFamily("roomwire_sfu_protect_seconds", text, counters["protect_samples"], seconds)
+    yield GaugeMetricFamily("roomwire_sfu_addresses", "Addresses that packets are taken from.", counters["addresses"])
+
+
+def _batch_sizes(counters: Mapping[str, int]) -> Metric:
+    total = 0
+    buckets: list[tuple[str, float]] = []
+    for size in BATCH_SIZES:
+        total += counters[f"batches_in_{size}"]
+        buckets.append((str(float(size)), total))
+    buckets.append(("+Inf", total))
+    text = "Datagrams that one call received."
+    return HistogramMetricFamily(
+        "roomwire_sfu_batch_datagrams", text, buckets=buckets, sum_value=counters["batched_in"]
+    )
