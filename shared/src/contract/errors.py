@@ -93,6 +93,11 @@ _KINDS = (
     ErrorKind(53408, 400, "ICE restart is not allowed"),
     ErrorKind(53500, 503, "Unable to acquire configuration"),
     ErrorKind(53501, 503, "Unable to acquire TURN credentials"),
+    ErrorKind(53628, 400, "The recordings of the Composition have been deleted"),
+    ErrorKind(
+        53630, 400, "The Composition has no source: what was asked for, less what was excluded, is an empty list"
+    ),
+    ErrorKind(53633, 400, "The sources of the Composition are too large"),
 )
 
 ERRORS: dict[int, ErrorKind] = {kind.code: kind for kind in _KINDS}

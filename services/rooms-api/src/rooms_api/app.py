@@ -27,6 +27,8 @@ from rooms_api.media_links import MediaLinks
 from rooms_api.outbox import Outbox
 from rooms_api.rest.audit import audit_router
 from rooms_api.rest.auth import Authenticator
+from rooms_api.rest.composition_hooks import composition_hooks_router
+from rooms_api.rest.compositions import compositions_router
 from rooms_api.rest.forward import PREFIX, forward_router
 from rooms_api.rest.insights import insights_router
 from rooms_api.rest.media import media_router
@@ -41,6 +43,8 @@ from rooms_api.rest.tracks import tracks_router
 from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.callbacks import CallbackStore
+from rooms_api.store.composition_queue import CompositionQueue
+from rooms_api.store.compositions import CompositionStore, HookStore
 from rooms_api.store.database import Database
 from rooms_api.store.insights import InsightsQueries
 from rooms_api.store.media_files import MediaFiles
@@ -58,7 +62,7 @@ from rooms_api.webhooks import Patience, Webhooks, bus_signer
 log = structlog.get_logger()
 
 FORWARD_TIMEOUT_S = 10.0
-REMOVAL_PERIOD_S = 1.0
+MEDIA_PERIOD_S = 1.0
 
 
 def build(
@@ -92,9 +96,13 @@ def build(
     audit = AuditLog(database, audit_events, settings.audit_retention_days, clock.wall)
     files = MediaFiles(settings.data, database)
     links = MediaLinks(bus, clock)
+    composition_queue = CompositionQueue(database)
 
     async def remove_media() -> None:
         await files.remove_deleted(clock.wall())
+
+    async def advance_compositions() -> None:
+        await composition_queue.advance(clock.wall())
 
     insights = InsightsQueries(database, settings.insights_retention_days * DAY_S)
     telemetry = TelemetryCollector(bus, TelemetryStore(database), clock, settings.insights_retention_days)
@@ -112,7 +120,8 @@ def build(
             audit.run(),
             webhooks.run(),
             telemetry.run(),
-            repeat(REMOVAL_PERIOD_S, remove_media),
+            repeat(MEDIA_PERIOD_S, remove_media),
+            repeat(MEDIA_PERIOD_S, advance_compositions),
         )
         async with issuer, background(*loops):
             yield
@@ -133,6 +142,8 @@ def build(
         subscribe_rules_router(resources),
         recording_rules_router(resources),
         recordings_router(resources, RecordingStore(database), files, links, clock),
+        compositions_router(resources, CompositionStore(database), files, links, clock),
+        composition_hooks_router(HookStore(database), clock),
         media_router(files, links),
         media_settings_router(MediaSettingsStore(database)),
         audit_router(audit),

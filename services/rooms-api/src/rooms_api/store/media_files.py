@@ -1,4 +1,4 @@
-"""Media files that recorders left in the data folder: where they are, and their removal after what they belong to was deleted."""
+"""Media files that recorders and compositors left in the data folder: where they are, and their removal after what they belong to was deleted."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from contract.ids import RECORDING, is_sid
+from contract.compositions import composition_file
+from contract.ids import COMPOSITION, RECORDING, is_sid
 from contract.recordings import recording_file
 from contract.rooms import TrackKind
 from sqlalchemy import Row, Table, delete, select, update
 
 from rooms_api.store.database import Database
-from rooms_api.store.media_tables import recordings
+from rooms_api.store.media_tables import compositions, recordings
 
 log = structlog.get_logger()
 
@@ -40,6 +41,9 @@ class MediaFiles:
             self._data / recording_file(row.room_sid, row.sid, TrackKind(row.type)), f"{row.type}/x-matroska"
         )
 
+    def of_composition(self, row: Row[Any]) -> MediaFile:
+        return MediaFile(self._data / composition_file(row.sid, row.format), f"video/{row.format}")
+
     async def find(self, sid: str) -> tuple[Row[Any], MediaFile] | None:
         """The row of this SID, in any account and status, and its file."""
         for prefix, table, file in self._kinds():
@@ -56,7 +60,7 @@ class MediaFiles:
             await self._remove_rows(table, before=now - KEPT_S)
 
     def _kinds(self) -> tuple[tuple[str, Table, Callable[[Row[Any]], MediaFile]], ...]:
-        return ((RECORDING, recordings, self.of_recording),)
+        return ((RECORDING, recordings, self.of_recording), (COMPOSITION, compositions, self.of_composition))
 
     async def _remove_files(self, table: Table, file: Callable[[Row[Any]], MediaFile]) -> None:
         query = select(table).where(table.c.deleted_at.is_not(None), table.c.has_media).limit(BATCH)
