@@ -26,12 +26,15 @@ class Callers:
         self._network = network
         self._identity = Identity()
         self._ssrcs = itertools.count(1000, 10)
+        self._tokens: dict[str, str] = {}
         self._stays: dict[Participant, asyncio.Task[None]] = {}
 
     async def join(self, identity: str, room: str, ws_server: str | None = None) -> Participant:
         """Connect, and return when ICE and DTLS stand and the microphone is published."""
         streams: tuple[StreamPlan, ...] = (audio_plan(next(self._ssrcs)),)
-        plan = ParticipantPlan(identity, room, self._roomwire.token(identity), streams)
+        if identity not in self._tokens:
+            self._tokens[identity] = self._roomwire.token(identity)
+        plan = ParticipantPlan(identity, room, self._tokens[identity], streams)
         caller = Participant(plan, ws_server or self._roomwire.ws_server, self._network, self._identity)
         await caller.join(PATIENCE_S)
         self._stays[caller] = asyncio.create_task(self._stay(caller))

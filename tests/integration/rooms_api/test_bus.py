@@ -297,6 +297,29 @@ async def test_a_room_that_nobody_uses_ends(api: RoomsApi) -> None:
     assert (await api.command(DescribeRoom(room_sid=sid))).snapshot.room.status is RoomStatus.COMPLETED
 
 
+async def test_time_ends_participations_and_rooms(api: RoomsApi) -> None:
+    room = await api.create(UniqueName="standup", MaxParticipantDuration=600, EmptyRoomTimeout=1)
+    lasting = await api.create(UniqueName="lasting", MaxParticipantDuration=86400)
+    alice = await api.join("alice")
+    await api.join("bob", room="lasting")
+
+    async def status(sid: str) -> str:
+        return str((await api.get(f"/v1/Rooms/{sid}"))["status"])
+
+    async def has_ended(sid: str) -> bool:
+        return await status(sid) == "completed"
+
+    api.clock.offset_s = 601
+    (ended,) = await eventually(lambda: [entry for event in api.events for entry in event.ended])
+    assert (ended.participant_sid, ended.reason) == (alice.participant_sid, LeaveReason.DURATION_EXCEEDED)
+    assert await status(room["sid"]) == "in-progress"
+    api.clock.offset_s += 61
+    await eventually(lambda: has_ended(room["sid"]))
+    assert await status(lasting["sid"]) == "in-progress"
+    api.clock.offset_s = 24 * 3600
+    await eventually(lambda: has_ended(lasting["sid"]))
+
+
 async def test_a_restarted_service_knows_everything(
     surroundings: str, tmp_path: Path, database_url: str | None
 ) -> None:
