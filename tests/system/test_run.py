@@ -23,9 +23,9 @@ PATIENCE_S = 60
 
 
 @contextlib.contextmanager
-def hearing_ctrl_c() -> Iterator[None]:
-    """Processes started meanwhile hear SIGINT, also where a shell started the tests in the background and so with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def in_the_background() -> Iterator[None]:
+    """Processes started meanwhile are told to ignore SIGINT, as a shell tells those that it starts with `&`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
@@ -42,7 +42,7 @@ class Launched:
         environment["ROOMWIRE_SFU_PORT"] = str(free_port(socket.SOCK_DGRAM))
         environment["ROOMWIRE_DATA"] = str(data)
         environment["ROOMWIRE_DEMO_NODE_MODULES"] = str(SDK.parents[2])
-        with log.open("w") as file, hearing_ctrl_c():
+        with log.open("w") as file, in_the_background():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "roomwire", "run"],
                 env=environment | settings,

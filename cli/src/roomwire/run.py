@@ -34,7 +34,9 @@ class Credentials:
 def run() -> None:
     """Run until SIGINT or SIGTERM, then stop in order. Ends the process with 1 when something does not start, 2 for bad settings."""
     settings = load(RunSettings)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell that starts us in the background hands it down ignored, and nothing but SIGKILL would end us then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with _only_one(settings.data):
             _run(settings)
