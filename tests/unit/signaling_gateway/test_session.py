@@ -162,7 +162,7 @@ def test_ice_is_answered_once_the_token_is_verified(client: Client) -> None:
 
 def test_connect_goes_from_token_to_room_to_node_to_connected(client: Client) -> None:
     client.say(CONNECT)
-    assert client.session.commands_to_send(0.0) == [AskIssuer(VerifyToken(token="t"))]
+    assert client.session.commands_to_send(0.0) == [AskIssuer(VerifyToken(token="t"), give_up_at=8.0)]
 
     client.verified()
     (ask,) = client.session.commands_to_send(0.0)
@@ -279,6 +279,19 @@ def test_an_issuer_that_does_not_answer_is_asked_again_and_then_the_client_is_to
     assert asked > 3
     assert 8.0 <= client.now < 11.0
     assert client.heard() == [{"type": "error", "version": 2, "code": 53006, "message": "Video server is busy"}]
+
+
+def test_owners_share_the_time_that_a_connect_may_take(client: Client) -> None:
+    client.say(CONNECT)
+    client.asked()
+    client.now = 3.0
+    client.verified()
+    (to_rooms,) = client.session.commands_to_send(client.now)
+    client.now = 7.5
+    client.rooms(JOINED)
+    (to_node,) = client.session.commands_to_send(client.now)
+
+    assert (to_rooms.give_up_at, to_node.give_up_at) == (8.0, 9.5)
 
 
 def test_a_client_that_does_not_wait_for_its_join_leaves_again(client: Client) -> None:

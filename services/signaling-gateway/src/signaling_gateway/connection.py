@@ -9,15 +9,14 @@ from collections import deque
 from typing import Literal
 
 import structlog
-from contract.keys import NotVerified, VerifyToken
-from contract.media import MediaCommand, MediaRefused, PeerSignal, media_reply
+from contract.keys import NotVerified
+from contract.media import MediaRefused, PeerSignal, media_reply
 from contract.peers import Relayed, RelayToPeer
 from contract.rooms import (
     Joined,
     JoinRoom,
     NotDone,
     ResumeSession,
-    RoomCommand,
     RoomEvent,
     RoomSnapshot,
     RoomType,
@@ -46,12 +45,14 @@ from signaling_gateway.core.session import (
 )
 from signaling_gateway.gateway import Gateway
 from signaling_gateway.metrics import CLOSED, FAILURES, OPENING, REQUESTS, SESSIONS, UNREADABLE
+from signaling_gateway.tokens import VERIFY_TIMEOUT_S
 
 log = structlog.get_logger()
 
 ROOMS_TIMEOUT_S = 3.0
 JOIN_TIMEOUT_S = 5.0
 NODE_TIMEOUT_S = 2.0
+LEAST_TIMEOUT_S = 0.1
 CLOSE_TIMEOUT_S = 1.0
 
 MAX_FRAMES_WAITING = 512
@@ -263,27 +264,29 @@ class Connection:
         request: str
         match ask:
             case AskIssuer(message=verify):
-                owner, request, result = "issuer", verify.type, await self._ask_issuer(verify)
+                owner, request, result = "issuer", verify.type, await self._ask_issuer(ask)
             case AskRooms(message=command):
-                owner, request, result = "rooms", command.type, await self._ask_rooms(command)
-            case AskNode(node_id=node_id, message=order):
-                owner, request, result = "node", order.type, await self._ask_node(node_id, order)
+                owner, request, result = "rooms", command.type, await self._ask_rooms(ask)
+            case AskNode(message=order):
+                owner, request, result = "node", order.type, await self._ask_node(ask)
             case AskPeer(message=relay):
                 owner, request, result = "peer", "relay", await self._ask_peer(relay)
         REQUESTS.labels(owner, request, result).observe(self._loop.time() - begun_at)
         self._pump()
 
-    async def _ask_issuer(self, verify: VerifyToken) -> Result:
+    async def _ask_issuer(self, ask: AskIssuer) -> Result:
         try:
-            reply = await self._gateway.tokens.verify(verify)
+            reply = await self._gateway.tokens.verify(ask.message, self._patience(VERIFY_TIMEOUT_S, ask.give_up_at))
         except BusUnavailable:
             self._session.receive_issuer_silence(self._loop.time())
             return "unanswered"
         self._session.receive_verification(reply, self._loop.time())
         return "refused" if isinstance(reply, NotVerified) else "done"
 
-    async def _ask_rooms(self, command: RoomCommand) -> Result:
+    async def _ask_rooms(self, ask: AskRooms) -> Result:
+        command = ask.message
         timeout_s = JOIN_TIMEOUT_S if isinstance(command, JoinRoom | ResumeSession) else ROOMS_TIMEOUT_S
+        timeout_s = self._patience(timeout_s, ask.give_up_at)
         try:
             self._require_bus()
             reply = await self._gateway.bus.request(ROOM_COMMAND, command, room_reply, timeout_s)
@@ -297,10 +300,11 @@ class Connection:
         self._session.receive_room_reply(reply, self._loop.time())
         return "refused" if isinstance(reply, NotDone) else "done"
 
-    async def _ask_node(self, node_id: str, order: MediaCommand) -> Result:
+    async def _ask_node(self, ask: AskNode) -> Result:
+        order, timeout_s = ask.message, self._patience(NODE_TIMEOUT_S, ask.give_up_at)
         try:
             self._require_bus()
-            reply = await self._gateway.bus.request(media_command(node_id), order, media_reply, NODE_TIMEOUT_S)
+            reply = await self._gateway.bus.request(media_command(ask.node_id), order, media_reply, timeout_s)
         except BusUnavailable:
             self._session.receive_node_silence(self._loop.time())
             return "unanswered"
@@ -323,6 +327,10 @@ class Connection:
             return "done"
         self._session.receive_peer_silence(relay, self._loop.time())
         return "unanswered"
+
+    def _patience(self, timeout_s: float, give_up_at: float | None) -> float:
+        """How long to wait for an answer: not beyond the time at which it is too late."""
+        return timeout_s if give_up_at is None else max(LEAST_TIMEOUT_S, min(timeout_s, give_up_at - self._loop.time()))
 
     def _require_bus(self) -> None:
         """A request made while the bus is away would be sent when it is back, after its asker has given it up."""

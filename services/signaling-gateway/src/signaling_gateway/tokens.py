@@ -16,7 +16,7 @@ from contract.keys import (
 )
 from contract.subjects import KEYS_CHANGED, KEYS_VERIFY
 from pydantic import TypeAdapter
-from service_kit.bus import Bus
+from service_kit.bus import Bus, BusUnavailable
 
 VERIFY_TIMEOUT_S = 3.0
 MAX_REMEMBERED = 10_000
@@ -40,13 +40,17 @@ class TokenVerifier:
         await self._bus.listen(KEYS_CHANGED, _keys_changed, self._forget_key)
         self._bus.on_reconnect(self._forget_all)
 
-    async def verify(self, request: VerifyToken) -> TokenVerified | CredentialsVerified | NotVerified:
+    async def verify(
+        self, request: VerifyToken, timeout_s: float = VERIFY_TIMEOUT_S
+    ) -> TokenVerified | CredentialsVerified | NotVerified:
         """Verify a token, its times at each use. Raises `BusUnavailable` when the issuer does not answer."""
         digest = hashlib.sha256(request.token.encode()).digest()
         if (known := self._verified.get(digest)) is not None:
             return known if request.resuming else self._check_times(known)
+        if not self._bus.is_connected:
+            raise BusUnavailable("bus is away")
         changes = self._changes
-        reply = await self._bus.request(KEYS_VERIFY, request, verify_reply, VERIFY_TIMEOUT_S)
+        reply = await self._bus.request(KEYS_VERIFY, request, verify_reply, timeout_s)
         # A verdict for a resuming client is milder (its key may be gone): it must not admit anybody else. One that is older than a change of
         # keys may be wrong by now.
         if isinstance(reply, TokenVerified) and not request.resuming and changes == self._changes:

@@ -41,6 +41,11 @@ class Lane(Generic[M]):
         return len(self._orders)
 
     @property
+    def give_up_at(self) -> float | None:
+        """When the time of the outstanding command is up."""
+        return self._orders[0].give_up_at if self._is_waiting else None
+
+    @property
     def in_flight(self) -> M | None:
         """The command that waits for its answer."""
         return self._orders[0].message if self._is_waiting else None

@@ -72,7 +72,9 @@ from signaling_gateway.core.wire import (
 
 VERSION = 2
 CONNECT_DEADLINE_S = 8.0
-"""How long each owner may take at connect or sync, its restart included."""
+"""How long a connect or sync may take, the restart of an owner included."""
+LEAST_PATIENCE_S = 2.0
+"""What an owner gets when those before it took long."""
 CLOSE_PEER_DEADLINE_S = 60.0
 PAGE_GONE_GRACE_S = 2.0
 ICE_SERVERS_TTL_S = 86_400
@@ -131,18 +133,23 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class AskIssuer:
+    """`give_up_at`, as in the others: an answer after this time comes too late. None: any answer is welcome."""
+
     message: VerifyToken
+    give_up_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AskRooms:
     message: RoomCommand
+    give_up_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AskNode:
     node_id: str
     message: MediaCommand
+    give_up_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +223,7 @@ class Session:
         self._snapshot: RoomSnapshot | None = None
         self._pending: list[RoomEvent] = []
         self._client_revision = 0
+        self._connect_until = 0.0
         self._desired: DesiredState | None = None
         self._view = View("")
         self._relay = Relay(())
@@ -253,11 +261,11 @@ class Session:
     def commands_to_send(self, now: float) -> list[Ask]:
         asks: list[Ask] = []
         if (verify := self._issuer.message_to_send(now)) is not None:
-            asks.append(AskIssuer(verify))
+            asks.append(AskIssuer(verify, self._issuer.give_up_at))
         if (command := self._rooms.message_to_send(now)) is not None:
-            asks.append(AskRooms(command))
+            asks.append(AskRooms(command, self._rooms.give_up_at))
         if self._seat is not None and (order := self._node.message_to_send(now)) is not None:
-            asks.append(AskNode(self._seat.node_id, order))
+            asks.append(AskNode(self._seat.node_id, order, self._node.give_up_at))
         if self._mesh is not None:
             asks += [AskPeer(relay) for relay in self._mesh.messages_to_send(now)]
         return asks
@@ -322,8 +330,9 @@ class Session:
             return
         self._request = request
         self._phase = Phase.VERIFYING
+        self._connect_until = now + CONNECT_DEADLINE_S
         verify = VerifyToken(token=request.token, resuming=isinstance(request, Sync))
-        self._issuer.push(verify, give_up_at=now + CONNECT_DEADLINE_S)
+        self._issuer.push(verify, give_up_at=self._connect_until)
 
     def _update(self, update: Update, now: float) -> None:
         seat = self._open_seat()
@@ -408,7 +417,7 @@ class Session:
                 self._bodies.append({"type": "iced", "version": 1, "ice_servers": servers, "ttl": ICE_SERVERS_TTL_S})
             case Phase.VERIFYING, TokenVerified():
                 self._phase = Phase.JOINING
-                self._rooms.push(self._room_request(reply), give_up_at=now + CONNECT_DEADLINE_S)
+                self._rooms.push(self._room_request(reply), give_up_at=self._patience(now))
 
     def receive_room_reply(self, reply: RoomReply, now: float) -> None:
         """
@@ -538,11 +547,13 @@ class Session:
         if own.node_id is None:
             self._open_directly(self._request)
         elif is_resumed:
-            self._node.push(
-                self._describe_peer(seat, self._latest_description(seat)), give_up_at=now + CONNECT_DEADLINE_S
-            )
+            self._node.push(self._describe_peer(seat, self._latest_description(seat)), give_up_at=self._patience(now))
         else:
-            self._node.push(self._open_peer(seat), give_up_at=now + CONNECT_DEADLINE_S)
+            self._node.push(self._open_peer(seat), give_up_at=self._patience(now))
+
+    def _patience(self, now: float) -> float:
+        """Until when the next owner that a connect or sync needs is waited for."""
+        return max(self._connect_until, now + LEAST_PATIENCE_S)
 
     def _open_peer(self, seat: _Seat) -> OpenPeer:
         snapshot, own = self._current(seat)
