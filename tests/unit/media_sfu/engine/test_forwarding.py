@@ -277,37 +277,12 @@ def test_down_track_statistics_say_what_went(camera):
     assert (statistics.packets, statistics.octets, statistics.layer, statistics.round_trip_s) == (2, 42, 0, None)
 
 
-def test_ten_thousand_peers_and_tracks_leave_nothing_behind(engine):
-    def cycle():
-        one, two = join(engine, PUBLISHER), join(engine, SUBSCRIBER)
-        up = engine.add_up_track(one, CAMERA)
-        engine.add_down_track(two, up, VIEW)
-        engine.add_down_track(one, up, VIEW)
-        engine.remove_peer(one)
-        engine.remove_peer(two)
-
-    for _ in range(100):
-        cycle()
-    before = _resident()
-    for _ in range(10_000):
-        cycle()
-
-    assert _resident() - before < 2_000_000
-    counters = engine.counters()
-    assert [counters[name] for name in ("peers", "up_tracks", "down_tracks", "addresses")] == [0, 0, 0, 0]
-
-
 def test_an_empty_codec_name_map_forwards_nothing(make_room):
     silent = UpTrackParameters("video", 90000, (0x1111,), (), {}, {}, {})
     room = make_room(silent)
 
     assert room.publish(rtp(1, 0, vp8(key=True))) == []
     assert room.count("drop_codec") == 1
-
-
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
 
 
 PLAYOUT = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
