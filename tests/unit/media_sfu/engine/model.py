@@ -5,14 +5,16 @@ finds numbers by dictionary, where the engine has fixed tables and 16 bits.
 
 from dataclasses import dataclass, field
 
-LARGEST_GAP = 512
+LARGEST_GAP = 511
+HISTORY = 1024
+"""Numbers for which a late packet is still awaited."""
 SILENCE_S = 1.0
 CLOCK = 90000
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One VP8 packet of a layer, with unwrapped numbers. `tid` None: no temporal layers."""
+    """One VP8 packet of a layer, with unwrapped numbers. An `empty` one has no payload: probing padding."""
 
     layer: int
     seq: int
@@ -22,6 +24,7 @@ class Packet:
     tid: int
     sync: bool
     key: bool
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +128,11 @@ class Subscriber:
 
     def _late(self, packet: Packet) -> Sent | None:
         kept = self.reserved.pop((packet.layer, packet.seq), None)
-        if kept is None:
+        assert self.next_seq is not None
+        if kept is None or self.next_seq - kept.seq > HISTORY:
             return None
         time = packet.time - kept.time
-        if packet.tid > self.temporal:
+        if packet.empty or packet.tid > self.temporal:
             return Sent(kept.seq, time, 0, 0, padding=True)
         return Sent(kept.seq, time, packet.picture - kept.picture, packet.tl0 - kept.tl0)
 
@@ -141,7 +145,7 @@ class Subscriber:
                 )
                 self.next_seq += 1
         self.highest = packet.seq
-        if not self._keeps(packet):
+        if packet.empty or not self._keeps(packet):
             return None
         sent = Sent(
             self.next_seq,

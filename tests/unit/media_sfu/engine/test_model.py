@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -28,6 +28,10 @@ class Walk:
     key: float
     first_seq: int
     first_time: int
+    padding: float = 0
+    leap: float = 0
+    short: bool = False
+    """Picture ids of 7 bits instead of 15."""
 
 
 walks = st.builds(
@@ -35,6 +39,9 @@ walks = st.builds(
     seed=st.integers(0, 2**32),
     loss=st.sampled_from([0, 0.02, 0.2]),
     late=st.sampled_from([0, 0.1, 0.5]),
+    padding=st.sampled_from([0, 0.1]),
+    leap=st.sampled_from([0, 0, 0.05]),
+    short=st.booleans(),
     repeat=st.sampled_from([0, 0.1]),
     change=st.sampled_from([0, 0.02, 0.1]),
     key=st.sampled_from([0.02, 0.3]),
@@ -55,8 +62,13 @@ def frames(walk: Walk, chance: random.Random, layer: int) -> Iterator[list[Packe
         time = walk.first_time + 2**32 + 3000 * n + 1_000_000 * layer
         sync = chance.random() < 0.5
         count = chance.choice([1, 2, 3])
-        yield [Packet(layer, seq + i, time, picture, tl0, tid, sync, key and i == 0) for i in range(count)]
-        seq, picture = seq + count, picture + 1
+        packets = [Packet(layer, seq + i, time, picture, tl0, tid, sync, key and i == 0) for i in range(count)]
+        if chance.random() < walk.padding:
+            packets.append(replace(packets[-1], seq=seq + count, key=False, empty=True))
+        yield packets
+        seq, picture = seq + len(packets), picture + 1
+        if chance.random() < walk.leap:
+            seq += chance.choice([500, 511, 512, 513, 2000])
 
 
 def on_the_way(walk: Walk, chance: random.Random) -> Iterator[tuple[float, Packet]]:
@@ -69,7 +81,7 @@ def on_the_way(walk: Walk, chance: random.Random) -> Iterator[tuple[float, Packe
                     continue
                 at = 10 + n / 30 + i / 1e4 + layer / 1e3
                 if chance.random() < walk.late:
-                    at += chance.random() / 4
+                    at += chance.choice([0.25, 0.25, 5]) * chance.random()
                 arrivals.append((at, len(arrivals), packet))
                 if chance.random() < walk.repeat:
                     arrivals.append((at + chance.random() / 10, len(arrivals), packet))
@@ -77,14 +89,24 @@ def on_the_way(walk: Walk, chance: random.Random) -> Iterator[tuple[float, Packe
         yield round(at, 6), packet
 
 
-def data(packet: Packet) -> bytes:
-    payload = vp8(packet.picture, tl0=packet.tl0, tid=packet.tid, sync=packet.sync, key=packet.key, start=packet.key)
+def data(packet: Packet, short: bool = False) -> bytes:
+    if packet.empty:
+        return rtp(packet.seq, packet.time, b"", ssrc=SIMULCAST.ssrcs[packet.layer], padding=200)
+    payload = vp8(
+        packet.picture,
+        tl0=packet.tl0,
+        tid=packet.tid,
+        sync=packet.sync,
+        key=packet.key,
+        start=packet.key,
+        short=short,
+    )
     return rtp(packet.seq, packet.time, payload, ssrc=SIMULCAST.ssrcs[packet.layer])
 
 
-def wire(sent: Sent) -> tuple[int, ...]:
+def wire(sent: Sent, short: bool) -> tuple[int, ...]:
     numbers = (sent.seq & 0xFFFF, sent.time & 0xFFFFFFFF)
-    return (*numbers, -1) if sent.padding else (*numbers, sent.picture & 0x7FFF, sent.tl0 & 0xFF)
+    return (*numbers, -1) if sent.padding else (*numbers, sent.picture & (0x7F if short else 0x7FFF), sent.tl0 & 0xFF)
 
 
 def seen(packet: bytes) -> tuple[int, ...]:
@@ -95,6 +117,7 @@ def seen(packet: bytes) -> tuple[int, ...]:
 @given(walks)
 @example(Walk(1, 0, 0, 0, 0, 0.02, 65535, 2**32 - 9000))
 @example(Walk(2, 0.2, 0.5, 0.1, 0.1, 0.3, 65535, 2**32 - 9000))
+@example(Walk(3, 0.2, 0.5, 0.1, 0.1, 0.3, 65535, 2**32 - 9000, 0.1, 0.05, True))
 @settings(max_examples=25, deadline=None)
 def test_the_engine_sends_what_the_model_sends(walk):
     chance = random.Random(walk.seed)
@@ -116,11 +139,11 @@ def test_the_engine_sends_what_the_model_sends(walk):
                     spatial, temporal = chance.randrange(3), chance.randrange(4)
                     engine.set_target_layer(down, spatial, temporal)
                     subscriber.target, subscriber.temporal_target = spatial, temporal
-            out = engine.work([(PUBLISHER, data(packet))], now)
+            out = engine.work([(PUBLISHER, data(packet, walk.short))], now)
             in_order = publisher.receive(packet, now)
             expected = None if in_order is None else subscriber.receive(packet, in_order, publisher, now)
             sent = [seen(d) for remote, d in out if remote == SUBSCRIBER and not is_rtcp(d)]
-            assert sent == ([wire(expected)] if expected else []), (now, packet)
+            assert sent == ([wire(expected, walk.short)] if expected else []), (now, packet)
     finally:
         engine.close()
 

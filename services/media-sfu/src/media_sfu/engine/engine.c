@@ -40,7 +40,7 @@ enum {
     VIDEO_RING_OCTETS = 1 << 19,
     AUDIO_RING_OCTETS = 1 << 14,
     MISSING = 256,            /* packets of one source asked for at a time */
-    LARGEST_GAP = 512,        /* a longer gap is a restart: the subscriber sees none of it */
+    LARGEST_GAP = 511,        /* a longer gap is a restart: the subscriber sees none of it */
     RESENDS = 1024,           /* burst of retransmissions; in the long run at most one for each packet sent */
     EVENTS = 1024,            /* a power of two */
     ROUTES = 4096,            /* remembered local addresses of a wildcard socket; a power of two */
