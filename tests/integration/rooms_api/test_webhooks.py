@@ -10,7 +10,7 @@ import pytest
 from contract.rooms import LeaveRoom, UpdateParticipant
 from twilio.request_validator import RequestValidator
 
-from tests.integration.rooms_api.conftest import AUTH_TOKEN, RoomsApi, eventually, running
+from tests.integration.rooms_api.conftest import AUTH_TOKEN, RoomsApi, eventually, on_sqlite_alone, running
 from tests.kit.receiver import Received, Receiver, receiving
 from tests.kit.rooms import audio
 
@@ -27,8 +27,8 @@ LIFE = [
 
 
 @pytest.fixture
-async def api(surroundings: str, tmp_path: Path) -> AsyncIterator[RoomsApi]:
-    async with running(surroundings, tmp_path, allow_private_callbacks=True) as api:
+async def api(surroundings: str, tmp_path: Path, database_url: str | None) -> AsyncIterator[RoomsApi]:
+    async with running(surroundings, tmp_path, database_url=database_url, allow_private_callbacks=True) as api:
         yield api
 
 
@@ -77,6 +77,7 @@ async def test_everything_is_told_once_in_order_and_signed(api: RoomsApi, receiv
     assert len({one.headers["i-twilio-idempotency-token"] for one in receiver.received}) == 8
 
 
+@on_sqlite_alone
 async def test_a_get_is_signed_with_its_query(api: RoomsApi, receiver: Receiver) -> None:
     url = f"{receiver.url}?x=it's"
     await api.create(UniqueName="café & bar", StatusCallback=url, StatusCallbackMethod="GET")
@@ -90,6 +91,7 @@ async def test_a_get_is_signed_with_its_query(api: RoomsApi, receiver: Receiver)
     assert RequestValidator(AUTH_TOKEN).validate(called, {}, one.headers["x-twilio-signature"])
 
 
+@on_sqlite_alone
 async def test_what_fails_is_tried_again_the_same_and_holds_back_what_comes_later(
     api: RoomsApi, receiver: Receiver
 ) -> None:
@@ -106,6 +108,7 @@ async def test_what_fails_is_tried_again_the_same_and_holds_back_what_comes_late
         assert other.headers == first.headers
 
 
+@on_sqlite_alone
 async def test_other_answers_are_final(api: RoomsApi, receiver: Receiver) -> None:
     answers = iter([404, 302])
     receiver.answer = lambda _: next(answers)
@@ -115,6 +118,7 @@ async def test_other_answers_are_final(api: RoomsApi, receiver: Receiver) -> Non
     assert receiver.events() == ["room-created", "room-ended"]
 
 
+@on_sqlite_alone
 async def test_a_receiver_that_does_not_answer_slows_nobody_else(api: RoomsApi, receiver: Receiver) -> None:
     async def silence(_: Received) -> int:
         await asyncio.Event().wait()
@@ -130,12 +134,12 @@ async def test_a_receiver_that_does_not_answer_slows_nobody_else(api: RoomsApi, 
         assert 0 < len(dead.received) <= 40
 
 
-async def test_several_replicas_share_the_work(surroundings: str, tmp_path: Path, receiver: Receiver) -> None:
+async def test_several_replicas_share_the_work(
+    surroundings: str, tmp_path: Path, database_url: str | None, receiver: Receiver
+) -> None:
+    settings = {"database_url": database_url, "allow_private_callbacks": True}
     async with AsyncExitStack() as stack:
-        replicas = [
-            await stack.enter_async_context(running(surroundings, tmp_path, allow_private_callbacks=True))
-            for _ in range(2)
-        ]
+        replicas = [await stack.enter_async_context(running(surroundings, tmp_path, **settings)) for _ in range(2)]
 
         async def act(number: int) -> str:
             sid = await create(replicas[number % 2], receiver, f"room {number}")

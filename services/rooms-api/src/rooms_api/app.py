@@ -38,6 +38,7 @@ from rooms_api.rest.recording_rules import recording_rules_router
 from rooms_api.rest.recordings import recordings_router
 from rooms_api.rest.resources import Resources
 from rooms_api.rest.rooms import ad_hoc_settings, rooms_router
+from rooms_api.rest.status_callbacks import status_callbacks_router
 from rooms_api.rest.subscribe_rules import subscribe_rules_router
 from rooms_api.rest.tracks import tracks_router
 from rooms_api.service import Policy, RoomService
@@ -76,9 +77,8 @@ def build(
     """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
     store = RoomStore(database)
     outbox = Outbox(bus, store, clock)
-    callbacks = CallbackStore(database)
     webhooks = Webhooks(
-        callbacks,
+        CallbackStore(database),
         WebhookClient(settings.allow_private_callbacks),
         bus_signer(bus),
         clock,
@@ -146,6 +146,7 @@ def build(
         composition_hooks_router(HookStore(database), clock),
         media_router(files, links),
         media_settings_router(MediaSettingsStore(database)),
+        status_callbacks_router(resources, webhooks),
         audit_router(audit),
         insights_router(insights, clock),
         forward_router(issuer, authenticator.forget_everything),

@@ -98,6 +98,12 @@ class Webhooks:
         """Something is owed: do not wait for the next look."""
         self._due.set()
 
+    async def replay(self, account_sid: str, sid: str) -> bool:
+        """Send a callback again, now. Tells whether there is one."""
+        found = await self._store.replay(account_sid, sid, self._clock.wall())
+        self.wake()
+        return found
+
     async def run(self) -> None:
         """Deliver until cancelled; then finish what is being sent, and give everything back."""
         try:

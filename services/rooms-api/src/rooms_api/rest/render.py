@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -157,4 +158,36 @@ def recording_rules(row: Row[Any]) -> Resource:
         "rules": row.recording_rules,
         "date_created": date(row.created_at),
         "date_updated": date(row.recording_rules_updated_at or row.created_at),
+    }
+
+
+def status_callback(row: Row[Any], base: str) -> Resource:
+    """An entry of the delivery log. `response_code` and `error` are the last try's."""
+    url = f"{base}/v1/StatusCallbacks/{row.sid}"
+    return {
+        "sid": row.sid,
+        "account_sid": row.account_sid,
+        "room_sid": row.room_sid,
+        "status": row.status,
+        "status_callback_event": row.event,
+        "status_callback": row.url,
+        "status_callback_method": row.method,
+        "parameters": dict(parse_qsl(row.body, keep_blank_values=True)),
+        "attempt_count": row.attempts,
+        "response_code": row.response_code,
+        "error": row.error,
+        "date_created": date(row.created_at),
+        "date_completed": date(row.ended_at),
+        "url": url,
+        "links": {"replay": f"{url}/Replay"},
+    }
+
+
+def callback_attempt(row: Row[Any]) -> Resource:
+    return {
+        "number": row.number,
+        "date_created": date(row.at),
+        "duration_ms": row.duration_ms,
+        "response_code": row.response_code,
+        "error": row.error,
     }

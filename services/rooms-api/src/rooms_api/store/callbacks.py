@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from contract.ids import STATUS_CALLBACK, new_sid
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -19,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from rooms_api.core.callbacks import Callback
 from rooms_api.core.webhook import receiver_of
 from rooms_api.store.database import Database
-from rooms_api.store.tables import callback_attempts, callback_streams, callbacks
+from rooms_api.store.tables import callback_attempts, callback_streams, callbacks, participants
 
 SCANNED = 256
 """Due streams that are looked at in one go."""
@@ -101,6 +102,18 @@ def enqueue(connection: Connection, owed: Iterable[Callback], now: float) -> Non
         upsert, [{"stream": stream, "receiver": streams[stream][:270], "due_at": now} for stream in sorted(streams)]
     )
     connection.execute(_INSERT, rows)
+
+
+def forget_identity(connection: Connection, participant_sid: str) -> None:
+    """Write a participant's SID over its identity in what is kept of callbacks, also of those that are still owed."""
+    home = select(participants.c.room_sid).where(participants.c.sid == participant_sid).scalar_subquery()
+    rows = connection.execute(select(callbacks.c.position, callbacks.c.body).where(callbacks.c.room_sid == home))
+    for row in rows.all():
+        values = parse_qsl(row.body, keep_blank_values=True)
+        if ("ParticipantSid", participant_sid) in values:
+            hidden = [(name, participant_sid if name == "ParticipantIdentity" else value) for name, value in values]
+            statement = update(callbacks).where(callbacks.c.position == row.position)
+            connection.execute(statement.values(body=urlencode(hidden)))
 
 
 def stream_of(room_sid: str, url: str) -> str:

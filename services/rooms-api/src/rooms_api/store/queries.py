@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, select
 
 from rooms_api.store.database import Database
 from rooms_api.store.paging import Order, Page, PageRequest, read_page
-from rooms_api.store.tables import participants, rooms, subscriptions, tracks
+from rooms_api.store.tables import callback_attempts, callbacks, participants, rooms, subscriptions, tracks
 
 ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
 
@@ -46,6 +46,31 @@ class Filters:
             query = query.where(created_at >= self.created_after)
         if self.created_before is not None:
             query = query.where(created_at < self.created_before)
+        return query
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFilters:
+    """What the delivery log is narrowed to. Times as in `Filters`."""
+
+    room_sid: str | None = None
+    status: str | None = None
+    event: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        for column, value in (
+            (callbacks.c.room_sid, self.room_sid),
+            (callbacks.c.status, self.status),
+            (callbacks.c.event, self.event),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if self.created_after is not None:
+            query = query.where(callbacks.c.created_at >= self.created_after)
+        if self.created_before is not None:
+            query = query.where(callbacks.c.created_at < self.created_before)
         return query
 
 
@@ -136,3 +161,23 @@ class Queries:
     async def subscribed_tracks(self, participant_sid: str, page: PageRequest) -> Page:
         query = SUBSCRIBED_TRACK.where(subscriptions.c.participant_sid == participant_sid)
         return await self._page(query, Order(subscriptions.c.created_at, subscriptions.c.track_sid), page)
+
+    # -- status callbacks ------------------------------------------------------------------------------------------------------------
+
+    async def callbacks(self, account_sid: str, filters: CallbackFilters, page: PageRequest) -> Page:
+        query = filters.narrow(select(callbacks).where(callbacks.c.account_sid == account_sid))
+        return await self._page(query, Order(callbacks.c.created_at, callbacks.c.sid), page)
+
+    async def callback(self, account_sid: str, sid: str) -> Row[Any] | None:
+        return await self._first(
+            select(callbacks).where(callbacks.c.sid == sid, callbacks.c.account_sid == account_sid)
+        )
+
+    async def callback_attempts(self, sid: str) -> list[Row[Any]]:
+        """Tries of a callback, the first one first."""
+        query = (
+            select(callback_attempts)
+            .where(callback_attempts.c.callback_sid == sid)
+            .order_by(callback_attempts.c.number)
+        )
+        return await self._database.read(lambda connection: list(connection.execute(query)))

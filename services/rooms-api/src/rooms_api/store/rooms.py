@@ -24,7 +24,7 @@ from rooms_api.core.participant import Participant, SubscribedTrack, Track
 from rooms_api.core.room import Room
 from rooms_api.core.rules import stored_rules
 from rooms_api.core.settings import RoomSettings
-from rooms_api.store.callbacks import enqueue
+from rooms_api.store.callbacks import enqueue, forget_identity
 from rooms_api.store.database import Database
 from rooms_api.store.recordings import load_recordings, write_recordings
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
@@ -201,7 +201,12 @@ class RoomStore:
             .where(participants.c.sid == participant_sid)
             .values(identity=participants.c.sid, publisher=None, updated_at=now)
         )
-        await self._database.write(lambda c: c.execute(statement))
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+            forget_identity(connection, participant_sid)
+
+        await self._database.write(work)
 
     def _write_parts(self, connection: Connection, room: Room, change: Change, now: float) -> None:
         gone = [p.sid for p in change.participants if p.status is ParticipantStatus.DISCONNECTED]
