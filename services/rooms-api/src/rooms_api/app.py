@@ -41,6 +41,7 @@ from rooms_api.rest.rooms import ad_hoc_settings, rooms_router
 from rooms_api.rest.status_callbacks import status_callbacks_router
 from rooms_api.rest.subscribe_rules import subscribe_rules_router
 from rooms_api.rest.tracks import tracks_router
+from rooms_api.rest.transcriptions import transcriptions_router
 from rooms_api.service import Policy, RoomService
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.callbacks import CallbackStore
@@ -55,6 +56,7 @@ from rooms_api.store.recordings import RecordingStore
 from rooms_api.store.rooms import RoomStore
 from rooms_api.store.tables import audit_events
 from rooms_api.store.telemetry import TelemetryStore
+from rooms_api.store.transcriptions import TranscriptionStore
 from rooms_api.telemetry import DAY_S, TelemetryCollector
 from rooms_api.timers import GRACE_S, Timers
 from rooms_api.webhook_client import WebhookClient
@@ -97,9 +99,13 @@ def build(
     files = MediaFiles(settings.data, database)
     links = MediaLinks(bus, clock)
     composition_queue = CompositionQueue(database)
+    transcriptions = TranscriptionStore(database)
 
     async def remove_media() -> None:
         await files.remove_deleted(clock.wall())
+
+    async def fail_transcriptions() -> None:
+        await transcriptions.fail_unheard(clock.wall())
 
     async def advance_compositions() -> None:
         await composition_queue.advance(clock.wall())
@@ -122,6 +128,7 @@ def build(
             telemetry.run(),
             repeat(MEDIA_PERIOD_S, remove_media),
             repeat(MEDIA_PERIOD_S, advance_compositions),
+            repeat(MEDIA_PERIOD_S, fail_transcriptions),
         )
         async with issuer, background(*loops):
             yield
@@ -141,6 +148,7 @@ def build(
         tracks_router(resources),
         subscribe_rules_router(resources),
         recording_rules_router(resources),
+        transcriptions_router(resources, transcriptions, clock),
         recordings_router(resources, RecordingStore(database), files, links, clock),
         compositions_router(resources, CompositionStore(database), files, links, clock),
         composition_hooks_router(HookStore(database), clock),

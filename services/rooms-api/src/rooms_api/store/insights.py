@@ -77,7 +77,7 @@ class InsightsQueries:
 
         def work(connection: Connection) -> tuple[Page, dict[str, Totals]]:
             found = read_page(connection, query, Order(rooms.c.created_at, rooms.c.sid), page)
-            return found, _totals(connection, [row.sid for row in found.rows], now)
+            return found, _totals(connection, account_sid, [row.sid for row in found.rows], now)
 
         return await self._database.read(work)
 
@@ -86,7 +86,7 @@ class InsightsQueries:
 
         def work(connection: Connection) -> tuple[Row[Any], Totals] | None:
             row = connection.execute(query).first()
-            return None if row is None else (row, _totals(connection, [sid], now)[sid])
+            return None if row is None else (row, _totals(connection, account_sid, [sid], now)[sid])
 
         return await self._database.read(work)
 
@@ -104,7 +104,7 @@ class InsightsQueries:
         return select(rooms).where(rooms.c.account_sid == account_sid, recent)
 
 
-def _totals(connection: Connection, room_sids: Iterable[str], now: float) -> dict[str, Totals]:
+def _totals(connection: Connection, account_sid: str, room_sids: Iterable[str], now: float) -> dict[str, Totals]:
     sids = list(room_sids)
     until = case((participants.c.ended_at.is_(None), now), else_=participants.c.ended_at)
     people = {
@@ -129,7 +129,7 @@ def _totals(connection: Connection, room_sids: Iterable[str], now: float) -> dic
         row.room_sid: row.duration_s
         for row in connection.execute(
             select(recordings.c.room_sid, func.sum(recordings.c.duration_s).label("duration_s"))
-            .where(recordings.c.room_sid.in_(sids))
+            .where(recordings.c.account_sid == account_sid, recordings.c.room_sid.in_(sids))  # as the index begins
             .group_by(recordings.c.room_sid)
         )
     }

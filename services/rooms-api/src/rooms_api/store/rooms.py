@@ -28,6 +28,7 @@ from rooms_api.store.callbacks import enqueue, forget_identity
 from rooms_api.store.database import Database
 from rooms_api.store.recordings import load_recordings, write_recordings
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
+from rooms_api.store.transcriptions import begin_with_room, end_with_room
 from rooms_api.store.upsert import upsert
 
 ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
@@ -173,6 +174,7 @@ class RoomStore:
 
         def work(connection: Connection) -> None:
             connection.execute(INSERT_ROOM, _fixed(room) | _moving(room))
+            begin_with_room(connection, room)
             self._write_parts(connection, room, change, now)
 
         try:
@@ -243,6 +245,7 @@ class RoomStore:
                 "created_at": now,
             },
         )
+        end_with_room(connection, room, change)
         of_recordings = self._write_recordings(connection, room, change)
         enqueue(connection, [*room_callbacks(room, change.happened), *of_recordings], now)
 
