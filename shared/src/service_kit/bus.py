@@ -88,12 +88,19 @@ class Bus:
         self, subject: str, message: BaseModel, reply: TypeAdapter[T], timeout_s: float = REQUEST_TIMEOUT_S
     ) -> T:
         """Ask and wait for the answer. Raises `BusUnavailable` after `timeout_s`, or at once when nobody listens."""
+        asker = asyncio.current_task()
+        cancels = asker.cancelling() if asker else 0
         try:
             answer = await self._client.request(
                 subject, message.model_dump_json().encode(), timeout=timeout_s, headers=_headers()
             )
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise BusUnavailable(f"no answer on {subject}") from error
+        finally:
+            # The client waits by `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes together with the answer:
+            # https://github.com/python/cpython/issues/86296. The task would go on, and who stops it would wait for ever.
+            if asker and asker.cancelling() > cancels:
+                raise asyncio.CancelledError
         try:
             return reply.validate_json(answer.data)
         except ValidationError as error:
