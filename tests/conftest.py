@@ -7,10 +7,10 @@ import pytest
 from hypothesis import settings
 
 from tests.kit.nats import nats_server, nats_url
-from tests.kit.postgres import postgres
+from tests.kit.postgres import own_postgres, postgres
 from tests.kit.stack import room_name, roomwire, shared_roomwire, show_logs
 
-__all__ = ["nats_server", "nats_url", "postgres", "room_name", "roomwire", "shared_roomwire"]
+__all__ = ["nats_server", "nats_url", "own_postgres", "postgres", "room_name", "roomwire", "shared_roomwire"]
 
 # The same examples in every run, and no deadline: a test must not fail because the machine was busy.
 settings.register_profile("steady", deadline=None, derandomize=True)

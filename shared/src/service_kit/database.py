@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -13,7 +16,8 @@ _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"
 
 def open_database(url: str | None, default_file: Path) -> AsyncEngine:
     """
-    Open the database at `url`, or the SQLite file when there is none. Nothing connects before the first use.
+    Open the database at `url`, or the SQLite file when there is none. Nothing connects before the first use. One that cannot be reached raises
+    SQLAlchemy's `OperationalError`, and is used again when it is back.
 
     A transaction on SQLite takes the write lock when it begins (waiting up to 5 s for another one): one that first reads and then writes
     cannot fail half-way. Commits are flushed to the disk.
@@ -24,11 +28,36 @@ def open_database(url: str | None, default_file: Path) -> AsyncEngine:
     parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, pool_pre_ping=True)
+        engine = create_async_engine(parsed, pool_pre_ping=True)
+        name_outages(engine.sync_engine)
+        return engine
     engine = create_async_engine(parsed)
     prepare_sqlite(engine.sync_engine)
     begin_immediately(engine.sync_engine)
     return engine
+
+
+def name_outages(engine: Engine) -> None:
+    """
+    Make a PostgreSQL that cannot be reached, or that goes away, an `OperationalError`. The driver lets errors of its sockets and of a server that
+    starts through as they are, and a lost connection has no class of its own.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        dialect: Dialect, _record: Any, args: Any, options: Any
+    ) -> Any:  # the driver's connection and arguments
+        try:
+            return dialect.connect(*args, **options)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            assert dialect.dbapi is not None
+            raise dialect.dbapi.OperationalError(repr(error)) from error
+
+    @event.listens_for(engine, "handle_error", retval=True)
+    def rename(context: ExceptionContext) -> BaseException | None:
+        if not context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError):
+            return None
+        return OperationalError(context.statement, context.parameters, context.original_exception)
 
 
 def prepare_sqlite(engine: Engine) -> None:

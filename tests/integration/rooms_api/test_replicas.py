@@ -1,10 +1,12 @@
 """Several replicas on one database: exactly one winner, no lost change, no event twice."""
 
 import asyncio
+from pathlib import Path
 
 from contract.rooms import DescribeRoom, Done, Joined, LeaveRoom, NotDone, UpdateParticipant
 
-from tests.integration.rooms_api.conftest import RoomsApi, eventually
+from tests.integration.rooms_api.conftest import RoomsApi, eventually, running
+from tests.kit.postgres import PostgresServer
 from tests.kit.rooms import audio, join_command, video
 
 
@@ -14,6 +16,29 @@ async def test_one_of_many_creations_wins(replicas: list[RoomsApi]) -> None:
     )
 
     assert sorted(answer.status_code for answer in answers) == [201] + [400] * 9
+
+
+async def test_a_database_that_goes_away_is_waited_for(
+    surroundings: str, tmp_path: Path, own_postgres: PostgresServer
+) -> None:
+    async with running(surroundings, tmp_path, database_url=own_postgres.new_database()) as api:
+        joined = await api.join("alice")
+        command = UpdateParticipant(
+            participant_sid=joined.participant_sid, lease_epoch=1, client_revision=2, tracks=(audio(),)
+        )
+        path = f"/v1/Rooms/{joined.snapshot.room.sid}"
+
+        own_postgres.stop()
+        assert await api.refusal("GET", path) == (503, 20503)
+        assert await api.refusal("POST", "/v1/Rooms", UniqueName="other") == (503, 20503)
+        assert (await api.command(command)).code == 53006
+        assert (await api.rest.get("/readyz")).json() == {"ready": False, "failing": ["database"]}
+
+        own_postgres.start()
+        assert isinstance(await api.command(command), Done)
+        assert (await api.get(path))["status"] == "in-progress"
+        api.clock.offset_s = 24 * 3600
+        await eventually(lambda: [event for event in api.events if event.ended])  # the loops go on as well
 
 
 async def test_one_of_many_completions_wins(replicas: list[RoomsApi]) -> None:
