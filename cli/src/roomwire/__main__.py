@@ -11,9 +11,13 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
 
     if arguments.command == "load-test":
-        from roomwire.load_test.command import main as load_test
+        try:
+            from roomwire.load_test.command import main as load_test
 
-        raise SystemExit(load_test(rest))
+            code = load_test(rest)
+        except KeyboardInterrupt:  # while modules were loaded, or a second one
+            code = 130
+        raise SystemExit(code)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     from roomwire.run import run
