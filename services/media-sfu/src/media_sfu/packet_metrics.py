@@ -43,9 +43,9 @@ FAMILIES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
         {"keyframe_requests_sent": "sfu", "keyframe_requests_received": "subscriber"},
     ),
     "rtcp_packets": (
-        "Compound RTCP packets: received, and reports sent.",
-        "direction",
-        {"rtcp_in": "in", "reports_sent": "out"},
+        "RTCP packets: all received, and of those sent the reports and the transport-wide feedback.",
+        "kind",
+        {"rtcp_in": "received", "reports_sent": "report", "arrivals_sent": "transport_feedback"},
     ),
     "special_packets": (
         "RTP received that is no new media: retransmissions, and padding that probes for bandwidth.",

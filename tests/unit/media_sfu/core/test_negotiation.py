@@ -66,6 +66,7 @@ def test_an_answer_is_passive_ice_lite_and_keeps_to_the_room_codecs() -> None:
     assert "a=fmtp:111 minptime=10;useinbandfec=1" in parts["0"]
     assert [line for line in parts["1"] if line.startswith("a=rtcp-fb")] == [
         "a=rtcp-fb:96 goog-remb",
+        "a=rtcp-fb:96 transport-cc",
         "a=rtcp-fb:96 ccm fir",
         "a=rtcp-fb:96 nack",
         "a=rtcp-fb:96 nack pli",
@@ -96,6 +97,7 @@ def test_firefox_answers_list_only_extensions_of_that_section() -> None:
     assert [line for line in parts["2"] if line.startswith("a=extmap")] == [
         "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid",
         "a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        "a=extmap:7 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
     ]
 
 
@@ -231,6 +233,7 @@ def test_new_sections_get_the_next_mid_and_the_numbers_of_the_browser() -> None:
     assert list(parts) == ["0", "1", "2", "3"]
     assert parts["2"][0] == "m=video 9 UDP/TLS/RTP/SAVPF 96 97"
     assert "a=msid:alice v2" in parts["2"]
+    assert not [line for line in parts["2"] if "transport" in line]
     assert "a=setup:actpass" in parts["3"]
     assert set(ours.down_tracks) == {"v1"}
     accept(ours, proposal)

@@ -13,8 +13,11 @@ ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 VIDEO_ORIENTATION = "urn:3gpp:video-orientation"
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
-NEGOTIATED_EXTENSIONS = frozenset({AUDIO_LEVEL, MID, ABS_SEND_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY})
-"""transport-wide-cc is left out until we send its feedback: without it Chromium falls to 30 kbit/s."""
+TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+NEGOTIATED_EXTENSIONS = frozenset(
+    {AUDIO_LEVEL, MID, ABS_SEND_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, TRANSPORT_SEQUENCE}
+)
 
 FORWARDED_EXTENSIONS = frozenset({AUDIO_LEVEL, VIDEO_ORIENTATION, PLAYOUT_DELAY})
 """
@@ -22,8 +25,12 @@ What a subscriber gets of a publisher's extensions. Not the MID, which names the
 publisher's clock, and the subscriber's estimator would mix the clocks of several.
 """
 
-VIDEO_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
-"""Exactly what the forwarder does towards a sender; not transport-cc (see above)."""
+TRANSPORT_FEEDBACK = "transport-cc"
+VIDEO_FEEDBACK = ("goog-remb", TRANSPORT_FEEDBACK, "ccm fir", "nack", "nack pli")
+"""
+Exactly what the forwarder does towards a sender: arrival times, from which the sender estimates, and a REMB as the upper bound. Of receivers we
+want REMB alone (`without_transport_feedback`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +74,22 @@ def common_extensions(section: MediaSection, known: KindMap | None = None) -> li
         extension
         for extension in section.extensions
         if extension.uri in NEGOTIATED_EXTENSIONS
+        and (section.kind == "video" or extension.uri != TRANSPORT_SEQUENCE)
         and extension.direction is Direction.SENDRECV
         and (known is None or extension in known.extensions)
     ]
+
+
+def without_transport_feedback(section: MediaSection) -> MediaSection:
+    """A section in which the client only receives: packets that we send it have no transport-wide number."""
+    return replace(
+        section,
+        codecs=tuple(
+            replace(codec, feedback=tuple(name for name in codec.feedback if name != TRANSPORT_FEEDBACK))
+            for codec in section.codecs
+        ),
+        extensions=tuple(extension for extension in section.extensions if extension.uri != TRANSPORT_SEQUENCE),
+    )
 
 
 def is_rtx(codec: Codec) -> bool:

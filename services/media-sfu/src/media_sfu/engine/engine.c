@@ -49,6 +49,8 @@ enum {
     SENDER_REPORTS = 4,
     LONGEST_PLAYOUT_DELAY = 1000, /* in 10 ms: browsers' own limit */
     KEYFRAME_WISHES = 4,      /* told of one down track in 100 ms */
+    ARRIVALS = 1024,          /* packets of a publisher that feedback may still tell of; a power of two */
+    ARRIVALS_AT_ONCE = 400,   /* in one feedback packet, at most 2 octets each and one more for 3.5: below RTCP_ROOM */
     OBJECTS = 1 << 20,
     NONE = 255,
 };
@@ -203,6 +205,16 @@ struct down_track {
     uint32_t report_count;
 };
 
+/* When packets of one publisher came, by their transport-wide number. */
+typedef struct {
+    bool started, pending;
+    int64_t next, highest; /* extended; `next` is the first that was not told yet */
+    int64_t due;
+    uint32_t ssrc;
+    uint8_t told; /* feedback packets, modulo 256 */
+    int64_t at[ARRIVALS]; /* 0: did not come */
+} arrivals;
+
 struct peer {
     int64_t handle;
     void *inbound, *outbound;
@@ -218,6 +230,7 @@ struct peer {
     uint32_t idle_streams[IDLE_STREAMS];
     uint32_t idle_first, idle_count;
     uint32_t position; /* in engine.all_peers */
+    arrivals *arrivals; /* NULL: transport-wide feedback was not negotiated */
 };
 
 typedef struct {
@@ -273,6 +286,7 @@ struct rw_engine {
     table peers, ups, downs;
     map by_address, by_up_ssrc, by_rtx_ssrc, by_down_ssrc;
     list all_peers, nacking, asking;
+    list telling; /* peers with transport-wide feedback */
     struct {
         rw_address remote, local;
     } routes[ROUTES];
@@ -830,6 +844,30 @@ static void receive_rtx(rw_engine *e, source *s, int32_t index) {
     accept_packet(e, s, index, seq, true);
 }
 
+static void note_arrival(rw_engine *e, peer *from, const source *s, const packet *p) {
+    uint8_t id = s->track->parameters.transport_sequence_id;
+    arrivals *a = from->arrivals;
+    if (!id || !a) return;
+    uint32_t head = p->two_byte ? 2 : 1;
+    for (uint8_t i = 0; i < p->element_count; i++) {
+        if (p->elements[i].id != id || p->elements[i].length < 2) continue;
+        uint16_t number = get16(p->octets + p->elements[i].offset + head);
+        int64_t extended = a->started ? unwrap(a->highest, number) : (int64_t)number + 65536;
+        if (!a->started || extended - a->highest >= ARRIVALS || a->highest - extended >= ARRIVALS) { /* the numbers begin anew */
+            memset(a->at, 0, sizeof a->at);
+            a->started = true;
+            a->next = a->highest = extended;
+        }
+        while (a->highest < extended) a->at[++a->highest & (ARRIVALS - 1)] = 0;
+        if (a->highest - a->next >= ARRIVALS) a->next = a->highest - ARRIVALS + 1;
+        if (extended < a->next) a->next = extended; /* it was told to be lost: tell again from here */
+        if (!a->at[extended & (ARRIVALS - 1)]) a->at[extended & (ARRIVALS - 1)] = e->now;
+        if (!a->pending) a->pending = true, a->due = e->now + e->policy.arrivals_interval;
+        a->ssrc = s->ssrc;
+        return;
+    }
+}
+
 static void receive_rtp(rw_engine *e, peer *from, int32_t index, uint8_t *octets, int length) {
     if (length < 12) {
         e->counters.drop_malformed++;
@@ -856,6 +894,7 @@ static void receive_rtp(rw_engine *e, peer *from, int32_t index, uint8_t *octets
         e->counters.drop_malformed++;
         return;
     }
+    note_arrival(e, from, media ? media : repair, p);
     if (media) accept_packet(e, media, index, get16(octets + 2), false);
     else receive_rtx(e, repair, index);
 }
@@ -1523,6 +1562,71 @@ static uint32_t put_estimate(peer *to, uint8_t *at) {
     return length;
 }
 
+enum { ARRIVAL_LOST, ARRIVAL_SMALL, ARRIVAL_LARGE };
+
+/*
+ * Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1): which packets came and when, in ticks of 250 us. Returns the
+ * length, and moves `next` past what is told; 0 when nothing has come since.
+ */
+static uint32_t put_arrivals(peer *to, uint8_t *octets) {
+    arrivals *a = to->arrivals;
+    int64_t first = a->next; /* that came; ones lost before it are told as well */
+    while (first <= a->highest && !a->at[first & (ARRIVALS - 1)]) first++;
+    if (first > a->highest) return 0;
+    if (first - a->next >= ARRIVALS_AT_ONCE) a->next = first;
+    uint8_t symbols[ARRIVALS_AT_ONCE + 7] = {0}, deltas[2 * ARRIVALS_AT_ONCE];
+    int64_t reference = a->at[first & (ARRIVALS - 1)] / 64000, before = reference * 256;
+    uint32_t count = 0, kept = 0, octets_of_deltas = 0, kept_octets = 0;
+    for (; a->next + count <= a->highest && count < ARRIVALS_AT_ONCE; count++) {
+        int64_t at = a->at[(a->next + count) & (ARRIVALS - 1)], delta = at / 250 - before;
+        if (!at) continue;
+        if (delta > INT16_MAX || delta < INT16_MIN) break; /* the next feedback has a reference of its own */
+        bool small = delta >= 0 && delta <= 255;
+        symbols[count] = small ? ARRIVAL_SMALL : ARRIVAL_LARGE;
+        if (small) deltas[octets_of_deltas++] = (uint8_t)delta;
+        else put16(deltas + octets_of_deltas, (uint16_t)delta), octets_of_deltas += 2;
+        before = at / 250;
+        kept = count + 1, kept_octets = octets_of_deltas; /* none but received ones at the end */
+    }
+    uint32_t length = 20;
+    for (uint32_t done = 0; done < kept; length += 2) {
+        uint32_t run = 1;
+        while (done + run < kept && symbols[done + run] == symbols[done]) run++;
+        if (run >= 7 || done + run == kept) { /* run length chunk */
+            put16(octets + length, (uint16_t)(symbols[done] << 13 | run));
+            done += run;
+            continue;
+        }
+        uint16_t chunk = 0xc000; /* status vector of seven two-bit symbols; what is beyond the count means nothing */
+        for (uint32_t i = 0; i < 7; i++) chunk |= (uint16_t)((done + i < kept ? symbols[done + i] : 0) << (12 - 2 * i));
+        put16(octets + length, chunk);
+        done += 7;
+    }
+    memcpy(octets + length, deltas, kept_octets);
+    length += kept_octets;
+    uint32_t padding = -length & 3;
+    if (padding) memset(octets + length, 0, padding), octets[length + padding - 1] = (uint8_t)padding, length += padding;
+    put_header(octets, 15, 205, length);
+    if (padding) octets[0] |= 0x20;
+    put32(octets + 4, to->rtcp_ssrc);
+    put32(octets + 8, a->ssrc);
+    put16(octets + 12, (uint16_t)a->next);
+    put16(octets + 14, (uint16_t)kept);
+    put24(octets + 16, (uint32_t)reference & 0xffffff);
+    octets[19] = a->told++;
+    a->next += kept;
+    return length;
+}
+
+static void send_arrivals(rw_engine *e, peer *to) {
+    uint8_t octets[RTCP_ROOM];
+    for (uint32_t length; (length = put_arrivals(to, octets));) {
+        send_rtcp(e, to, octets, (int)length);
+        e->counters.arrivals_sent++;
+    }
+    to->arrivals->pending = false;
+}
+
 /* One compound after the other: a receiver report first (RFC 3550 section 6.1), from the peer's one RTCP SSRC, so that SRTCP has one stream. */
 static void send_reports(rw_engine *e, peer *to) {
     uint8_t octets[RTCP_ROOM + 256];
@@ -1612,6 +1716,10 @@ static void receive_datagram(rw_engine *e, int32_t index) {
 static void send_due(rw_engine *e) {
     if (e->nacking.count) send_nacks(e);
     if (e->asking.count) send_keyframe_requests(e);
+    for (uint32_t i = 0; i < e->telling.count; i++) {
+        peer *p = e->telling.items[i];
+        if (p->arrivals->pending && e->now >= p->arrivals->due && reachable(p)) send_arrivals(e, p);
+    }
     if (e->now < e->next_report) return;
     e->next_report = e->now + e->policy.report_interval / 10;
     for (uint32_t i = 0; i < e->all_peers.count; i++) {
@@ -1862,7 +1970,7 @@ typedef struct {
 } receiving;
 
 /* How long to wait for a datagram, in microseconds: until a timer may have something to send. */
-static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count ? 5000 : 100000; }
+static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count ? 5000 : e->telling.count ? 25000 : 100000; }
 
 int rw_run(rw_engine *e) {
     receiving *r = calloc(1, sizeof *r);
@@ -2049,6 +2157,8 @@ static void remove_peer(rw_engine *e, peer *p) {
     while (p->downs.count) remove_down(e, p->downs.items[p->downs.count - 1]);
     while (p->ups.count) remove_up(e, p->ups.items[p->ups.count - 1]);
     while (p->bindings.count) remove_binding(e, p->bindings.items[p->bindings.count - 1]);
+    if (p->arrivals) list_drop_item(&e->telling, p);
+    free(p->arrivals);
     list_drop(&e->all_peers, p->position);
     if (p->position < e->all_peers.count) ((peer *)e->all_peers.items[p->position])->position = p->position;
     table_remove(&e->peers, p->handle);
@@ -2063,7 +2173,7 @@ void rw_destroy(rw_engine *e) {
     if (e->event_fd >= 0) close(e->event_fd);
     free(e->peers.slots), free(e->ups.slots), free(e->downs.slots);
     free(e->by_address.cells), free(e->by_up_ssrc.cells), free(e->by_rtx_ssrc.cells), free(e->by_down_ssrc.cells);
-    free(e->all_peers.items), free(e->nacking.items), free(e->asking.items), free(e->touched.items), free(e->receivers.items);
+    free(e->all_peers.items), free(e->nacking.items), free(e->asking.items), free(e->telling.items), free(e->touched.items), free(e->receivers.items);
     free(e->slots), free(e->arena), free(e->events);
     free(e->sending.headers), free(e->sending.pieces), free(e->sending.names), free(e->sending.controls), free(e->sending.peers);
     pthread_mutex_destroy(&e->lock);
@@ -2201,6 +2311,10 @@ static int64_t add_up(rw_engine *e, peer *p, up_track *t) {
         *s = (source){.track = t, .ssrc = q->ssrcs[i], .rtx_ssrc = q->rtx_ssrcs[i], .layer = (int32_t)i, .asking = -1, .nacking = -1};
         if (q->video && !(s->missing = calloc(MISSING, sizeof *s->missing))) return RW_FULL;
         if (!ring_make(&s->ring, q->video ? VIDEO_RING : AUDIO_RING, q->video ? VIDEO_RING_OCTETS : AUDIO_RING_OCTETS)) return RW_FULL;
+    }
+    if (q->transport_sequence_id && !p->arrivals) {
+        if (!list_reserve(&e->telling) || !(p->arrivals = calloc(1, sizeof *p->arrivals))) return RW_FULL;
+        list_add(&e->telling, p);
     }
     t->owner = p;
     t->audio_level = 1;

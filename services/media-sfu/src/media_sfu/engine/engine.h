@@ -32,6 +32,7 @@ typedef struct {
     int64_t nack_lifetime;      /* a packet missing for longer is given up */
     int64_t resend_interval;    /* answer NACKs for one packet at most this often, unless the round trip is longer */
     int64_t report_interval;    /* SR, RR and REMB */
+    int64_t arrivals_interval;  /* transport-wide feedback */
     int64_t silence;            /* a layer that was not heard for so long does not flow */
     int32_t nack_tries;
     int32_t keyframe_tries;
@@ -107,7 +108,7 @@ typedef struct {
     uint64_t drop_truncated, drop_malformed, drop_unbound, drop_unbound_rate, drop_no_keys, drop_unknown_ssrc, drop_unprotect, drop_codec;
     uint64_t drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;
     uint64_t padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
-    uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, rtcp_in, gso_refused;
+    uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, arrivals_sent, rtcp_in, gso_refused;
     uint64_t protect_samples, protect_nanoseconds;
     uint64_t peers, up_tracks, down_tracks, addresses;
 } rw_counters;

@@ -61,6 +61,7 @@ class ForwarderPolicy:
     nack_tries: int = 10
     resend_interval_s: float = 0.02
     report_interval_s: float = 1.0
+    arrivals_interval_s: float = 0.1
     silence_s: float = 1.0
     unbound_per_second: int = 5000
 
@@ -88,6 +89,7 @@ class PacketForwarder:
                 "nack_tries": policy.nack_tries,
                 "resend_interval": _microseconds(policy.resend_interval_s),
                 "report_interval": _microseconds(policy.report_interval_s),
+                "arrivals_interval": _microseconds(policy.arrivals_interval_s),
                 "silence": _microseconds(policy.silence_s),
                 "unbound_per_second": policy.unbound_per_second,
             },
