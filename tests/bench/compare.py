@@ -1,26 +1,33 @@
 """
 Compares Roomwire with every peer that is installed, interleaved in one run, and prints the table and the ratios: `make bench`.
 
-    python tests/bench/compare.py                        A, B and C, five rounds
-    python tests/bench/compare.py --scenarios A --rounds 1 --sfus janus pion
-    python tests/bench/compare.py --scenarios D          the ramp: highest passing rate on one core
-    python tests/bench/compare.py --scenarios 1 5 20 100 400 --sfus roomwire_sfu    cost by number of subscribers
+    make bench                                                     A, B and C, five rounds
+    make bench BENCH="--scenarios A --rounds 1 --sfus roomwire_sfu janus"
+    make bench BENCH="--sizes equal uneven --profiles gcm sha1"    frames of unequal packets, and AES-CM with SHA-1, as well
+    make bench BENCH="--scenarios D"                               the ramp: highest passing rate on one core
+    make bench BENCH="--scenarios 1 5 20 100 400 --sfus roomwire_sfu"    cost by number of subscribers
+    make bench BENCH="--json rows.jsonl ..."                       every row as it comes; run again, it goes on where it was
+
+A run takes its window (10 s), 2 s to warm up and 5 to 15 s to start and join: with three SFUs about 15 minutes for the first line, 1 hour for the
+third, 12 minutes a round for the ramp. What is left is said after each run. A run whose packets do not all arrive whole is void and tried again.
 """
 
 import argparse
 import importlib
 import json
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measure import Row, Run, pin_generator
+from measure import Cell, Row, Run, Void, pin_generator
 from scenarios import SCENARIOS, Scenario, one_to
 
 OURS = "roomwire_sfu"
 SFUS = (OURS, "janus", "pion")
+ATTEMPTS = 3
 PROFILES = {"gcm": "SRTP_AEAD_AES_128_GCM", "sha1": "SRTP_AES128_CM_SHA1_80"}
 
 
@@ -32,17 +39,25 @@ def main() -> int:
         if module not in installed:
             print(f"{module.NAME} is not installed: left out")
     pin_generator()
-    rows: list[Row] = []
-    for round_number in range(arguments.rounds):
-        for scenario in map(_scenario, arguments.scenarios):
-            for profile in arguments.profiles:
-                for uneven in arguments.sizes:
-                    for module in installed:
-                        rows += _run(
-                            module, scenario, PROFILES[profile], uneven == "uneven", arguments.seconds, round_number
-                        )
-                        _save(arguments.json, rows)
-    print_table(rows)
+    rows = _load(arguments.json)
+    wanted = [
+        Cell(round_number, scenario, profile, sizes == "uneven", module.NAME)
+        for round_number in range(arguments.rounds)
+        for scenario in arguments.scenarios
+        for profile in arguments.profiles
+        for sizes in arguments.sizes
+        for module in installed
+    ]
+    by_name = {module.NAME: module for module in installed}
+    done = {_cell(row) for row in rows}
+    missing = [cell for cell in wanted if cell not in done]
+    start = time.monotonic()
+    for number, cell in enumerate(missing, 1):
+        rows += [replace(row, cell=cell) for row in _run(by_name[cell.sfu], cell, arguments.seconds)]
+        _save(arguments.json, rows)
+        left_s = (time.monotonic() - start) / number * (len(missing) - number)
+        print(f"{number} of {len(missing)} runs, about {left_s / 60:.0f} minutes left", file=sys.stderr, flush=True)
+    print_table([row for row in rows if _cell(row) in wanted])
     return 0
 
 
@@ -62,7 +77,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--json", metavar="FILE", help="all rows, as they come")
+    parser.add_argument(
+        "--json", metavar="FILE", help="all rows, as they come; those that it has are not measured again"
+    )
     return parser.parse_args()
 
 
@@ -70,17 +87,18 @@ def _scenario(name: str) -> Scenario:
     return one_to(int(name)) if name.isdigit() else SCENARIOS[name]
 
 
-def _run(module, scenario: Scenario, profile: str, uneven: bool, seconds: float, round_number: int) -> list[Row]:
-    with Run(module, scenario, profile, uneven) as run:
-        rows = (
-            list(_announced(run.ramp(min(seconds, 5))))
-            if scenario is SCENARIOS["D"]
-            else list(_announced([run.measure(seconds)]))
-        )
-    if scenario is SCENARIOS["D"]:
-        passing = [row for row in rows if row.passes]
-        return [max(passing, key=lambda row: row.out_per_s)] if passing else []
-    return rows
+def _run(module, cell: Cell, seconds: float) -> list[Row]:
+    scenario = _scenario(cell.scenario)
+    for attempt in range(ATTEMPTS):
+        try:
+            with Run(module, scenario, PROFILES[cell.profile], cell.uneven) as run:
+                if scenario is not SCENARIOS["D"]:
+                    return list(_announced([run.measure(seconds)]))
+                passing = [row for row in _announced(run.ramp(min(seconds, 5))) if row.passes]
+                return [max(passing, key=lambda row: row.out_per_s)] if passing else []
+        except (Void, TimeoutError) as void:
+            print(f"{scenario.name:26} {module.NAME:22} void, attempt {attempt + 1}: {void!r}", flush=True)
+    return []
 
 
 def _announced(rows):
@@ -93,9 +111,19 @@ def _announced(rows):
         yield row
 
 
+def _load(path: str | None) -> list[Row]:
+    lines = Path(path).read_text().splitlines() if path and Path(path).exists() else []
+    return [Row(**fields | {"cell": Cell(**fields["cell"])}) for fields in map(json.loads, lines)]
+
+
 def _save(path: str | None, rows: list[Row]) -> None:
     if path:
         Path(path).write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+
+
+def _cell(row: Row) -> Cell:
+    assert row.cell is not None
+    return row.cell
 
 
 def print_table(rows: list[Row]) -> None:
@@ -110,10 +138,9 @@ def print_table(rows: list[Row]) -> None:
         for sfu in dict.fromkeys(row.sfu for row in group):
             its = [row for row in group if row.sfu == sfu]
             is_ramp = kind.startswith("D")
-            ratios = [
-                (a.out_per_s / b.out_per_s) if is_ramp else (a.cost_us / b.cost_us)
-                for a, b in zip(own, its, strict=False)
-            ]
+            by_round = {_cell(row).round_number: row for row in own}
+            pairs = [(by_round[_cell(row).round_number], row) for row in its if _cell(row).round_number in by_round]
+            ratios = [(a.out_per_s / b.out_per_s) if is_ramp else (a.cost_us / b.cost_us) for a, b in pairs]
             ratio = f"{median(ratios):.2f} x" if ratios and sfu != ours else ""
             out = max(row.out_per_s for row in its) if is_ramp else median(row.out_per_s for row in its)
             print(

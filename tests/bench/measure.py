@@ -24,6 +24,21 @@ RAMP_STEP = 1.25
 RAMP_FAILURES = 3
 
 
+class Void(RuntimeError):
+    """The SFU did not send what was sent to it, so that its cost means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a row is of, in the words of the command line."""
+
+    round_number: int
+    scenario: str
+    profile: str
+    uneven: bool
+    sfu: str
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One measured window. `cost_us` is CPU time for each forwarded packet; `is_clean` tells that nothing else disturbed the run."""
@@ -43,6 +58,7 @@ class Row:
     memory_mib: float
     generator_percent: float
     late_percent: float
+    cell: Cell | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -97,7 +113,9 @@ class Run:
         own_percent = 100 * (time.process_time() - own_s) / (time.monotonic() - start)
         window = window_between(first, last)
         if window.authentication_failures or window.foreign_payloads or not window.received:
-            raise RuntimeError(f"{self._module.NAME}: the packets that arrive are not those that were sent: {window}")
+            raise Void(
+                f"received {window.received}; of those looked into, not authentic {window.authentication_failures}, not ours {window.foreign_payloads}"
+            )
         return self._row(name or self._scenario.name, window, cpu_ns, own_percent, pids)
 
     def _row(self, name: str, window: Window, cpu_ns: int, own_percent: float, pids: list[int]) -> Row:
