@@ -69,7 +69,7 @@ static void fuzz_free(void *at) {
 #include "engine.c"
 #undef free
 
-enum { PEERS = 5, UPS = 6, DOWNS = 12, INDEXES = 1 << 15 };
+enum { PEERS = 5, RECORDER = 4, UPS = 6, DOWNS = 12, INDEXES = 1 << 15 };
 
 #define CHECK(condition)                                                              \
     do {                                                                              \
@@ -293,7 +293,8 @@ static void open_peer(uint8_t n) {
     rw_address remote = address_of(n % PEERS);
     int64_t *handle = &w.peers[n % PEERS];
     if (rw_remove_peer(w.engine, *handle) == RW_OK && n & 128) return; /* the stale handle stays in use */
-    *handle = rw_add_peer(w.engine, 0x9000u + n);
+    bool records = n == RECORDER || (n % PEERS == RECORDER && n & 64);
+    *handle = records ? rw_add_recorder(w.engine, 4000) : rw_add_peer(w.engine, 0x9000u + n);
     CHECK(rw_bind_address(w.engine, *handle, &remote) == RW_OK);
     CHECK(rw_set_send_address(w.engine, *handle, &remote) == RW_OK);
     CHECK(rw_set_sessions(w.engine, *handle, &sessions[n % PEERS], &sessions[n % PEERS]) == RW_OK);
@@ -484,6 +485,17 @@ static void read_all(uint8_t n) {
     rw_read_down_statistics(w.engine, &w.downs[n % DOWNS], 1, &down);
     int32_t level;
     int64_t estimate;
+    uint8_t records[3000];
+    uint64_t dropped;
+    int taken = rw_take_records(w.engine, w.peers[n % PEERS], records, sizeof records, &dropped);
+    for (int at = 0; at < taken;) {
+        rw_record head;
+        CHECK(taken - at > (int)sizeof head);
+        memcpy(&head, records + at, sizeof head);
+        CHECK(head.length >= 12 && head.length <= RW_SLOT_SIZE + 8 && table_get(&w.engine->peers, w.peers[RECORDER]));
+        at += (int)sizeof head + head.length;
+        CHECK(at <= taken);
+    }
     rw_take_audio_levels(w.engine, &w.ups[n % UPS], 1, &level);
     rw_read_estimates(w.engine, &w.peers[n % PEERS], 1, &estimate);
     rw_read_counters(w.engine, &counters);

@@ -122,6 +122,26 @@ class DownTrackStatistics:
     filtered: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedPacket:
+    """
+    A plain RTP packet, numbered and timed as a subscriber would see it, or a sender report of its track (RTCP type 200, once a second). Late ones come out of
+    order, with the number that was kept for them; one without payload fills a number that nothing belongs to. `arrival_s` is monotonic.
+    """
+
+    down_track: DownTrackHandle
+    arrival_s: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """`dropped` packets found the ring full, since the recorder was added."""
+
+    packets: list[RecordedPacket]
+    dropped: int
+
+
 class Forwarder(Protocol):
     """
     Moves packets between the peers of one UDP port, decrypting and encrypting on the way.
@@ -140,6 +160,15 @@ class Forwarder(Protocol):
         """Send bytes as they are (STUN, DTLS). A full socket drops and counts."""
 
     def add_peer(self) -> PeerHandle: ...
+
+    def add_recorder(self, octets: int = ...) -> PeerHandle:
+        """
+        A peer without transport, whose down tracks go into a ring of so many octets instead of the network. Packets that its publishers lost are asked for
+        again as for anybody; ask for a key frame with `request_keyframe`. A full ring drops the newest.
+        """
+
+    def take_records(self, recorder: PeerHandle) -> Records:
+        """What was recorded since the last call, oldest first, at most 256 KiB; call again until there is nothing."""
 
     def remove_peer(self, peer: PeerHandle) -> None:
         """Remove the peer with its addresses, keys, up tracks (and everybody's down tracks of them) and down tracks."""

@@ -57,6 +57,7 @@ FAMILIES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 
 PLAIN: Mapping[str, tuple[str, str]] = {
     "packets_forwarded": ("packets_forwarded", "RTP packets sent to subscribers, retransmissions apart."),
+    "packets_recorded": ("packets_recorded", "RTP packets and sender reports handed to recorders."),
     "rtx_recovered": ("packets_recovered", "Packets that publishers sent again when asked."),
     "keyframes_in": ("keyframes", "Key frames received."),
     "gso_datagrams_out": ("gso_datagrams", "Datagrams that left by UDP GSO; their share of all out is the GSO share."),

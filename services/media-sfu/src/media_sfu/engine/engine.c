@@ -215,6 +215,13 @@ typedef struct {
     int64_t at[ARRIVALS]; /* 0: did not come */
 } arrivals;
 
+/* What a recorder has not taken yet: records, one after the other in a ring of octets. */
+typedef struct {
+    uint64_t written, taken, dropped;
+    uint32_t size;
+    uint8_t octets[];
+} recording;
+
 struct peer {
     int64_t handle;
     void *inbound, *outbound;
@@ -231,6 +238,7 @@ struct peer {
     uint32_t idle_first, idle_count;
     uint32_t position; /* in engine.all_peers */
     arrivals *arrivals; /* NULL: transport-wide feedback was not negotiated */
+    recording *recording; /* NULL: a client */
 };
 
 typedef struct {
@@ -1173,18 +1181,54 @@ static int put_playout_delay(const down_track *d, const packet *p, uint8_t *octe
     return length + (int)more;
 }
 
+static void ring_copy_in(recording *r, const void *octets, uint32_t length) {
+    uint32_t place = (uint32_t)(r->written % r->size), first = length < r->size - place ? length : r->size - place;
+    memcpy(r->octets + place, octets, first);
+    memcpy(r->octets, (const uint8_t *)octets + first, length - first);
+    r->written += length;
+}
+
+static void ring_copy_out(recording *r, void *octets, uint32_t length) {
+    uint32_t place = (uint32_t)(r->taken % r->size), first = length < r->size - place ? length : r->size - place;
+    memcpy(octets, r->octets + place, first);
+    memcpy((uint8_t *)octets + first, r->octets, length - first);
+    r->taken += length;
+}
+
+/* False when the ring is full: a reader that is behind loses the newest, and what it has is whole. */
+static bool record(rw_engine *e, const down_track *d, const uint8_t *octets, int length) {
+    recording *r = d->owner->recording;
+    rw_record head = {.down = d->handle, .arrival = e->now, .length = length};
+    if (r->written - r->taken + sizeof head + (uint32_t)length > r->size) {
+        r->dropped++;
+        e->counters.drop_record_full++;
+        return false;
+    }
+    ring_copy_in(r, &head, sizeof head);
+    ring_copy_in(r, octets, (uint32_t)length);
+    e->counters.packets_recorded++;
+    return true;
+}
+
+/* Hand what was written at `reserve`d octets to the down track's owner: encrypted with the next flush, or plain into its ring. */
+static bool deliver(rw_engine *e, down_track *d, uint8_t *octets, int *length) {
+    if (d->owner->recording) return record(e, d, octets, *length);
+    if (!protect(e, e->crypto.protect, d->owner, octets, length)) return false;
+    commit(e, d->owner, octets, *length);
+    return true;
+}
+
 static void send_packet(rw_engine *e, down_track *d, const packet *p, const sent *s) {
     uint8_t *octets = reserve(e, p->length + 8u);
     if (!octets) return;
     memcpy(octets, p->octets, p->length);
     int length = put_playout_delay(d, p, octets, patch(e, d, p, s, octets));
-    if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return;
-    commit(e, d->owner, octets, length);
+    if (!deliver(e, d, octets, &length)) return;
     d->packets++;
     d->octets += (uint64_t)length;
     d->media_octets += p->payload_length;
     if (d->resend_credit < RESENDS) d->resend_credit++;
-    e->counters.packets_forwarded++;
+    if (!d->owner->recording) e->counters.packets_forwarded++;
 }
 
 /* An empty packet for a number that was kept free: no loss for the subscriber, nothing to decode. */
@@ -1198,8 +1242,7 @@ static void send_padding(rw_engine *e, down_track *d, const packet *p, const sen
     put32(octets + 4, p->rtp_time - s->time_offset);
     put32(octets + 8, d->parameters.ssrc);
     put32(octets + 12, 4);
-    if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return;
-    commit(e, d->owner, octets, length);
+    deliver(e, d, octets, &length);
 }
 
 static bool reachable(const peer *p) { return p->keyed && p->send_to; }
@@ -1224,7 +1267,7 @@ static void forward_track(rw_engine *e, up_track *t) {
     warm_caches(&t->downs);
     for (uint32_t i = 0; i < t->downs.count; i++) {
         down_track *d = t->downs.items[i];
-        if (!reachable(d->owner)) continue;
+        if (!reachable(d->owner) && !d->owner->recording) continue;
         for (int32_t index = t->first_packet; index >= 0; index = e->packets[index].next) {
             const packet *p = &e->packets[index];
             sent *entry;
@@ -1657,6 +1700,16 @@ static void send_reports(rw_engine *e, peer *to) {
     } while (up < to->ups.count || down < to->downs.count || !estimated);
 }
 
+/* A recorder needs the publisher's clock too, so that what it writes is in step. */
+static void record_reports(rw_engine *e, peer *to) {
+    uint8_t octets[RTCP_ROOM];
+    for (uint32_t i = 0; i < to->downs.count; i++) {
+        down_track *d = to->downs.items[i];
+        if (!d->started || d->paused || !d->up->sources[d->time_layer].reported) continue;
+        record(e, d, octets, (int)put_sender_report(e, d, octets));
+    }
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- the batch */
 
 static void remember_route(rw_engine *e, const rw_address *remote, const rw_address *local) {
@@ -1724,9 +1777,10 @@ static void send_due(rw_engine *e) {
     e->next_report = e->now + e->policy.report_interval / 10;
     for (uint32_t i = 0; i < e->all_peers.count; i++) {
         peer *p = e->all_peers.items[i];
-        if (e->now < p->next_report || !reachable(p)) continue;
+        if (e->now < p->next_report || (!reachable(p) && !p->recording)) continue;
         p->next_report = e->now + e->policy.report_interval;
-        send_reports(e, p);
+        if (p->recording) record_reports(e, p);
+        else send_reports(e, p);
     }
 }
 
@@ -2159,6 +2213,7 @@ static void remove_peer(rw_engine *e, peer *p) {
     while (p->bindings.count) remove_binding(e, p->bindings.items[p->bindings.count - 1]);
     if (p->arrivals) list_drop_item(&e->telling, p);
     free(p->arrivals);
+    free(p->recording);
     list_drop(&e->all_peers, p->position);
     if (p->position < e->all_peers.count) ((peer *)e->all_peers.items[p->position])->position = p->position;
     table_remove(&e->peers, p->handle);
@@ -2180,9 +2235,7 @@ void rw_destroy(rw_engine *e) {
     free(e);
 }
 
-int64_t rw_add_peer(rw_engine *e, uint32_t rtcp_ssrc) {
-    peer *p = calloc(1, sizeof *p);
-    if (!p) return RW_FULL;
+static int64_t add_peer(rw_engine *e, peer *p, uint32_t rtcp_ssrc) {
     pthread_mutex_lock(&e->lock);
     int64_t handle = list_reserve(&e->all_peers) ? table_add(&e->peers, p) : RW_FULL;
     if (handle > 0) {
@@ -2193,11 +2246,49 @@ int64_t rw_add_peer(rw_engine *e, uint32_t rtcp_ssrc) {
         p->keyed = !e->crypto.protect;
         p->position = e->all_peers.count;
         list_add(&e->all_peers, p);
-    } else {
-        free(p);
     }
     pthread_mutex_unlock(&e->lock);
+    if (handle < 0) free(p->recording), free(p);
     return handle;
+}
+
+int64_t rw_add_peer(rw_engine *e, uint32_t rtcp_ssrc) {
+    peer *p = calloc(1, sizeof *p);
+    return p ? add_peer(e, p, rtcp_ssrc) : RW_FULL;
+}
+
+int64_t rw_add_recorder(rw_engine *e, uint32_t octets) {
+    peer *p = calloc(1, sizeof *p);
+    if (!p || !(p->recording = calloc(1, sizeof *p->recording + octets))) {
+        free(p);
+        return RW_FULL;
+    }
+    p->recording->size = octets;
+    return add_peer(e, p, 0);
+}
+
+int rw_take_records(rw_engine *e, int64_t recorder, uint8_t *records, int size, uint64_t *dropped) {
+    int used = RW_STALE;
+    pthread_mutex_lock(&e->lock);
+    peer *p = table_get(&e->peers, recorder);
+    if (p && p->recording) {
+        recording *r = p->recording;
+        used = 0;
+        while (r->taken < r->written) {
+            rw_record head;
+            ring_copy_out(r, &head, sizeof head);
+            if (used + (int)sizeof head + head.length > size) {
+                r->taken -= sizeof head;
+                break;
+            }
+            memcpy(records + used, &head, sizeof head);
+            ring_copy_out(r, records + used + sizeof head, (uint32_t)head.length);
+            used += (int)sizeof head + head.length;
+        }
+        *dropped = r->dropped;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return used;
 }
 
 int rw_remove_peer(rw_engine *e, int64_t handle) {

@@ -104,14 +104,21 @@ typedef struct {
 typedef struct {
     uint64_t datagrams_in, octets_in;
     uint64_t batched_in, batches_in_1, batches_in_2, batches_in_4, batches_in_8, batches_in_16, batches_in_32, batches_in_64; /* by datagrams, at most */
-    uint64_t packets_forwarded, datagrams_out, octets_out, batches_out, sends_out, gso_sends_out, gso_datagrams_out;
+    uint64_t packets_forwarded, packets_recorded, datagrams_out, octets_out, batches_out, sends_out, gso_sends_out, gso_datagrams_out;
     uint64_t drop_truncated, drop_malformed, drop_unbound, drop_unbound_rate, drop_no_keys, drop_unknown_ssrc, drop_unprotect, drop_codec;
-    uint64_t drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;
+    uint64_t drop_record_full, drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;
     uint64_t padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
     uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, arrivals_sent, rtcp_in, gso_refused;
     uint64_t protect_samples, protect_nanoseconds;
     uint64_t peers, up_tracks, down_tracks, addresses;
 } rw_counters;
+
+/* Before each packet of a recorder's ring. */
+typedef struct {
+    int64_t down;
+    int64_t arrival;
+    int32_t length;
+} rw_record;
 
 /* One datagram that an engine without socket would have sent. */
 typedef struct {
@@ -150,6 +157,13 @@ int rw_unbind_address(rw_engine *engine, const rw_address *remote);
 int rw_set_send_address(rw_engine *engine, int64_t peer, const rw_address *remote);
 /* The caller keeps both sessions alive until they are replaced or the peer is removed. */
 int rw_set_sessions(rw_engine *engine, int64_t peer, void *inbound, void *outbound);
+/*
+ * A recorder is a peer without transport: its down tracks go in plain text into a ring of so many octets, and a sender report of each once a second.
+ * What does not fit is dropped and counted; what is in there stays.
+ */
+int64_t rw_add_recorder(rw_engine *engine, uint32_t octets);
+/* Take whole records, each an `rw_record` and its packet, into `records`: octets written, 0 when there are none, or RW_STALE. `dropped`: packets, since the start. */
+int rw_take_records(rw_engine *engine, int64_t recorder, uint8_t *records, int size, uint64_t *dropped);
 int rw_set_receive_bitrate(rw_engine *engine, int64_t peer, uint64_t bitrate);
 
 int64_t rw_add_up_track(rw_engine *engine, int64_t peer, const rw_up_parameters *parameters);

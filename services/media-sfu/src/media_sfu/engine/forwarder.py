@@ -5,6 +5,7 @@ packet is in engine.c. The only importer of the compiled module.
 
 import secrets
 import socket
+import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from media_sfu.forwarder import (
     ForwarderEvent,
     KeyframeRequested,
     PeerHandle,
+    RecordedPacket,
+    Records,
     SrtpKeys,
     StaleHandle,
     UpTrackHandle,
@@ -37,6 +40,11 @@ SLOW_PROTECT_NS = 3000
 """A packet should take 700 (GCM) to 1,400 ns (AES-CM with SHA-1); beyond this libsrtp runs without the CPU's AES."""
 SELF_TEST_PACKETS = 1000
 EVENTS_AT_ONCE = 256
+RECORDER_OCTETS = 4 * 1024 * 1024
+"""Seven seconds of 4 Mbit/s video and its sound: longer than any disk should make a writer wait."""
+RECORDS_AT_ONCE = 256 * 1024
+RECORD = struct.Struct("=qqi4x")
+"""`rw_record`."""
 
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -103,6 +111,7 @@ class PacketForwarder:
         self._sessions: dict[PeerHandle, SessionPair] = {}
         self._up_tracks: dict[UpTrackHandle, tuple[PeerHandle, UpTrackParameters]] = {}
         self._event = ffi.new("rw_event *")
+        self._records = ffi.new("uint8_t[]", RECORDS_AT_ONCE)
 
     @classmethod
     def bind(
@@ -156,6 +165,21 @@ class PacketForwarder:
 
     def add_peer(self) -> PeerHandle:
         return PeerHandle(_handle(lib.rw_add_peer(self._engine, secrets.randbits(32) | 1)))
+
+    def add_recorder(self, octets: int = RECORDER_OCTETS) -> PeerHandle:
+        return PeerHandle(_handle(lib.rw_add_recorder(self._engine, octets)))
+
+    def take_records(self, recorder: PeerHandle) -> Records:
+        dropped = ffi.new("uint64_t *")
+        used = lib.rw_take_records(self._engine, recorder, self._records, RECORDS_AT_ONCE, dropped)
+        _check(min(used, 0))
+        octets, at, packets = ffi.buffer(self._records, used)[:], 0, []
+        while at < used:
+            down, arrival, length = RECORD.unpack_from(octets, at)
+            at += RECORD.size
+            packets.append(RecordedPacket(DownTrackHandle(down), arrival / 1e6, octets[at : at + length]))
+            at += length
+        return Records(packets, dropped[0])
 
     def remove_peer(self, peer: PeerHandle) -> None:
         _check(lib.rw_remove_peer(self._engine, peer))
