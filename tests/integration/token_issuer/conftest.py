@@ -1,6 +1,7 @@
 """token-issuer as it runs: its database, its bus, its HTTP application; its clock is the test's."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +45,20 @@ def settings(tmp_path: Path, **changes: object) -> IssuerSettings:
     return IssuerSettings(**{**values, **changes})  # type: ignore[arg-type]  # each test's own values
 
 
-@pytest.fixture
-async def issuer(tmp_path: Path, nats_server: NatsServer) -> AsyncIterator[Issuer]:
-    chosen = settings(tmp_path, turn_secret="turn-secret", turn_urls=("stun:h:3478", "turn:h:3478"))
+@asynccontextmanager
+async def running(chosen: IssuerSettings, nats_url: str) -> AsyncIterator[Issuer]:
     store = build_store(chosen)
-    bus = await Bus.connect(nats_server.url, "token-issuer")
+    bus = await Bus.connect(nats_url, "token-issuer")
     keyring = Keyring(store, bus)
     await keyring.prepare(chosen)
     await answer_bus(bus, keyring)
     yield Issuer(build(chosen, bus, store, keyring), bus, keyring)
     await bus.close()
     await store.close()
+
+
+@pytest.fixture
+async def issuer(tmp_path: Path, nats_server: NatsServer) -> AsyncIterator[Issuer]:
+    chosen = settings(tmp_path, turn_secret="turn-secret", turn_urls=("stun:h:3478", "turn:h:3478"))
+    async with running(chosen, nats_server.url) as issuer:
+        yield issuer

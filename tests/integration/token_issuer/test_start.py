@@ -9,7 +9,8 @@ from token_issuer.keyring import Keyring, SetupRefused
 from token_issuer.settings import IssuerSettings
 from token_issuer.vault import VaultError
 
-from tests.integration.token_issuer.conftest import ACCOUNT_SID, API_KEY, API_SECRET, AUTH_TOKEN, settings
+from tests.integration.token_issuer.conftest import ACCOUNT_SID, API_KEY, API_SECRET, AUTH_TOKEN, running, settings
+from tests.kit.nats import NatsServer
 from tests.kit.postgres import PostgresServer
 
 
@@ -96,3 +97,18 @@ async def test_the_same_on_postgresql(tmp_path: Path, postgres: PostgresServer) 
     assert [found.sid for found in await second.list_keys(10, None, 0)] == [key.sid]
     assert (await second.live_key(key.sid)).secret == key.secret
     await end(second)
+
+
+async def test_a_database_that_goes_away_is_waited_for(
+    tmp_path: Path, nats_server: NatsServer, own_postgres: PostgresServer
+) -> None:
+    chosen = settings(tmp_path, database_url=own_postgres.new_database())
+    path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Keys.json"
+    async with running(chosen, nats_server.url) as issuer, issuer.client() as client:
+        own_postgres.stop()
+        refused = await client.get(path)
+        own_postgres.start()
+        listed = await client.get(path)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, 20503)
+    assert [key["sid"] for key in listed.json()["keys"]] == [API_KEY]

@@ -7,15 +7,14 @@ import httpx
 import structlog
 from contract.keys import KeysChanged
 from contract.subjects import KEYS_CHANGED
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 from service_kit.audit import AuditLog
 from service_kit.bus import Bus
 from service_kit.health import health_router
-from service_kit.rest import OPEN_PATHS, envelope, rest_app
+from service_kit.outage import answer_outages
+from service_kit.rest import OPEN_PATHS, rest_app
 from service_kit.serving import background
-from sqlalchemy.exc import InterfaceError, OperationalError
-from starlette.responses import Response
 
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
@@ -139,8 +138,7 @@ def build(
 
     app = rest_app("Roomwire", authenticator.verify, _is_open, settings.edge_policy(), audit, lifespan=lifespan)
     app.state.public_url = settings.public_url
-    for error in (OperationalError, InterfaceError):
-        app.add_exception_handler(error, _overload)
+    answer_outages(app)
     for router in (
         health_router({"bus": lambda: bus.is_connected, "database": database.is_reachable}),
         rooms_router(resources),
@@ -179,8 +177,3 @@ class _Announcer:
 def _is_open(path: str) -> bool:
     """token-issuer authenticates what is forwarded to it: its rules differ. Media links carry their own right."""
     return path in OPEN_PATHS or path.startswith((PREFIX, f"{MEDIA}/"))
-
-
-async def _overload(request: Request, error: Exception) -> Response:
-    log.warning("database cannot be reached", path=request.url.path, error=repr(error))
-    return envelope(20503)

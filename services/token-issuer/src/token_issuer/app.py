@@ -10,6 +10,7 @@ from service_kit.audit import AuditLog
 from service_kit.bus import Bus
 from service_kit.database import open_database
 from service_kit.health import health_router
+from service_kit.outage import answer_outages
 from service_kit.rest import rest_app
 from service_kit.serving import background
 
@@ -43,6 +44,7 @@ def build(settings: IssuerSettings, bus: Bus, store: Store, keyring: Keyring) ->
     app = rest_app(
         "token-issuer", keyring.verify_credentials, policy=settings.edge_policy(), audit=audit, lifespan=lifespan
     )
+    answer_outages(app)
     app.include_router(health_router({"bus": lambda: bus.is_connected, "database": store.is_ready}))
     app.include_router(accounts_router(keyring))
     app.include_router(keys_router(keyring))
