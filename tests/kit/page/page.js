@@ -247,10 +247,16 @@ window.kit = {
   async inbound() {
     const reports = await room.getStats();
     return reports.flatMap(report => [
-      ...report.remoteVideoTrackStats.map(({ trackSid, framesReceived, packetsReceived, packetsLost, dimensions }) =>
-        ({ kind: 'video', trackSid, framesReceived, packetsReceived, packetsLost, dimensions })),
-      ...report.remoteAudioTrackStats.map(({ trackSid, packetsReceived, packetsLost, audioLevel }) =>
-        ({ kind: 'audio', trackSid, packetsReceived, packetsLost, audioLevel })),
+      ...report.remoteVideoTrackStats.map(({ trackSid, codec, framesReceived, packetsReceived, packetsLost, dimensions }) =>
+        ({ kind: 'video', trackSid, codec, framesReceived, packetsReceived, packetsLost, dimensions })),
+      ...report.remoteAudioTrackStats.map(({ trackSid, codec, bytesReceived, packetsReceived, packetsLost, audioLevel }) =>
+        ({ kind: 'audio', trackSid, codec, bytesReceived, packetsReceived, packetsLost, audioLevel })),
     ]);
+  },
+
+  /** The two ends of the path that media takes now: candidates of this side and of the node's. */
+  async route() {
+    const [{ activeIceCandidatePair }] = await room.getStats();
+    return activeIceCandidatePair && { local: activeIceCandidatePair.localCandidate, remote: activeIceCandidatePair.remoteCandidate };
   },
 };

@@ -131,9 +131,10 @@ def test_bundle_only_sections_are_not_rejected() -> None:
     assert ours.remote_sctp == RemoteSctp(5000, 1073741823)
 
 
-def test_an_audio_only_room_takes_no_video() -> None:
-    ours, parts = answered("chromium_audio_video", audio_only=True)
+def test_an_audio_only_room_takes_no_video_and_leaves_its_section_alive() -> None:
+    ours, parts = answered("chromium_audio_video", video_codecs=(), audio_only=True)
 
+    assert parts["1"][0].startswith("m=video 9 ")
     assert direction(parts["1"]) == "inactive"
     assert [track.parameters.kind for track in ours.up_tracks.values()] == ["audio"]
 

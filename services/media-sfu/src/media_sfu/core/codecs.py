@@ -15,6 +15,9 @@ PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 
 TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
+VIDEO_CODECS = ("VP8", "H264")
+"""What can be forwarded."""
+
 NEGOTIATED_EXTENSIONS = frozenset(
     {AUDIO_LEVEL, MID, ABS_SEND_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, TRANSPORT_SEQUENCE}
 )
@@ -141,7 +144,7 @@ def _video_codecs(section: MediaSection, video_codecs: tuple[str, ...]) -> tuple
     found: list[Codec] = []
     for codec in section.codecs:
         name = codec.name.upper()
-        if name not in wanted or name not in ("VP8", "H264") or any(name == other.name.upper() for other in found):
+        if name not in wanted or name not in VIDEO_CODECS or any(name == other.name.upper() for other in found):
             continue
         if name == "H264" and (codec is not best_h264 or _h264_rank(codec) == _UNUSABLE_H264):
             continue

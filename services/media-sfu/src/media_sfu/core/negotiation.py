@@ -52,7 +52,9 @@ class IdMakers:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`video_codecs` are the room's. `simulcast` false: the client asked for publisher hints and does not get them, so it sends the first layer only."""
+    """
+    `video_codecs` are the room's; an audio-only room has none. `simulcast` false: the client asked for publisher hints and does not get them, so it sends the first layer only.
+    """
 
     video_codecs: tuple[str, ...]
     audio_only: bool = False
@@ -301,7 +303,7 @@ class Negotiation:
         maps = dict(self._maps)
         for section in session.sections:
             if section.kind in ("audio", "video") and not section.is_rejected and section.kind not in maps:
-                maps[section.kind] = codecs.kind_map(section, self._settings.video_codecs)
+                maps[section.kind] = codecs.kind_map(section, self._video_codecs)
         if not any(known.codecs for known in maps.values()):
             raise Refused(53404)
 
@@ -390,6 +392,14 @@ class Negotiation:
             direction=Direction.INACTIVE,
             codecs=offered.codecs[:1],
         )
+
+    @property
+    def _video_codecs(self) -> tuple[str, ...]:
+        """
+        What video sections may list. Those of an audio-only room are inactive, not rejected: a rejected one stops the client's transceiver, and the SDK
+        throws where it then takes a refused track back.
+        """
+        return codecs.VIDEO_CODECS if self._settings.audio_only else self._settings.video_codecs
 
     def _takes(self, kind: str) -> bool:
         return kind == "audio" or not self._settings.audio_only
