@@ -1,10 +1,11 @@
 """What a node can be told from outside."""
 
+import ipaddress
 import secrets
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from service_kit.settings import Port, Settings
 
 from media_sfu.forwarder import Address
@@ -29,20 +30,39 @@ class SfuSettings(Settings):
     """Name of this node on the bus; made once and kept in the data folder when empty."""
     region: str = "us1"
 
+    @field_validator("sfu_announced")
+    @classmethod
+    def _is_readable(cls, announced: str) -> str:
+        announced_addresses(announced, 1)
+        return announced
+
 
 def announced_addresses(announced: str, port: int) -> tuple[Address, ...]:
-    """Read `sfu_announced`; `port` is for those that name none. Raises ValueError."""
-    return tuple(_address(part.strip(), port) for part in announced.split(",") if part.strip())
+    """
+    Read `sfu_announced`; `port` is for those that name none. Raises ValueError.
+
+    IP addresses only: Firefox ignores candidates with names, and a lite agent never hears of it.
+    """
+    addresses = tuple(_address(part.strip(), port) for part in announced.split(",") if part.strip())
+    if not addresses:
+        raise ValueError("no address at which clients reach the node")
+    return addresses
 
 
 def _address(text: str, port: int) -> Address:
+    host, number = text, ""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
-        return (host, int(rest.removeprefix(":")) if rest else port)
-    if text.count(":") == 1:
+        if rest and not rest.startswith(":"):
+            raise ValueError("an IPv6 address with a port is written [address]:port")
+        number = rest.removeprefix(":")
+    elif text.count(":") == 1:
         host, _, number = text.partition(":")
-        return (host, int(number))
-    return (text, port)
+    if ipaddress.ip_address(host).is_unspecified:
+        raise ValueError("0.0.0.0 and :: are no addresses that clients can reach")
+    if number and not 1 <= int(number) <= 65_535:
+        raise ValueError("a port is a number from 1 to 65535")
+    return (host, int(number) if number else port)
 
 
 def node_id(settings: SfuSettings) -> str:
