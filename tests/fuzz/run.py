@@ -57,22 +57,34 @@ def reached(inputs: list[str]) -> str:
     return f"engine.c: {found[1]} % of {found[2]} lines reached (the rest is the socket loop, and memory running out)"
 
 
+def mutate(program: Path, arguments: argparse.Namespace, seeds: list[str], kept: Path) -> int:
+    """A process for each core, each with a seed and a share of the inputs of its own. Returns the exit code of the first that failed, or 0."""
+    running: list[subprocess.Popen[bytes]] = []
+    for number in range(arguments.jobs):
+        folder = kept / str(number)
+        folder.mkdir()
+        limits = ["--inputs", str(-(-arguments.inputs // arguments.jobs)), "--seconds", str(arguments.seconds)]
+        own = ["--seed", str(arguments.seed + number), "--keep", str(folder)]
+        running.append(subprocess.Popen([str(program), *limits, *own, *seeds]))
+    return next((code for process in running if (code := process.wait())), 0)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=1e6, help="stop after so long")
     options.add_argument("--inputs", type=int, default=10**9, help="stop after so many inputs")
     options.add_argument("--seed", type=int, default=SEED, help="of the mutations")
+    options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options.add_argument("--replay", nargs="+", default=[], metavar="FILE", help="only run these inputs")
     arguments = options.parse_args()
     program = build("sanitized", [*SANITIZE, "-fsanitize-coverage=trace-pc"], ["-fsanitize=address,undefined"])
     if arguments.replay:
         return subprocess.run([str(program), *arguments.replay], check=False).returncode
     seeds = sorted(str(seed) for seed in (HERE / "corpus").glob("*.bin"))
-    limits = ["--inputs", str(arguments.inputs), "--seconds", str(arguments.seconds), "--seed", str(arguments.seed)]
     with tempfile.TemporaryDirectory() as kept:
-        if failed := subprocess.run([str(program), *limits, "--keep", kept, *seeds], check=False).returncode:
+        if failed := mutate(program, arguments, seeds, Path(kept)):
             return failed
-        print(reached(sorted(str(path) for path in Path(kept).iterdir())))
+        print(reached(sorted(str(path) for path in Path(kept).rglob("*.bin"))))
     return 0
 
 
