@@ -1,5 +1,6 @@
 """What a subscriber can receive."""
 
+import random
 from math import inf
 
 import pytest
@@ -36,20 +37,31 @@ def test_a_growing_queue_bounds_it_below_what_arrives(estimate: DownlinkEstimate
     assert estimate.budget_bps == 425_000
 
 
-def test_loss_bounds_it_at_once(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=1)
+def test_loss_bounds_it_within_three_seconds(estimate: DownlinkEstimate) -> None:
+    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=2)
+    assert estimate.budget_bps == inf
 
+    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=2, seconds=1)
     assert estimate.budget_bps == 680_000
+
+
+def test_a_line_that_always_loses_a_little_is_not_congested(estimate: DownlinkEstimate) -> None:
+    chance = random.Random(1)
+    for second in range(600):
+        lost = sum(chance.random() < 0.05 for _ in range(50)) / 50
+        report(estimate, remb=1_000_000, sent=500_000, lost=lost, start=second, seconds=1)
+
+        assert estimate.budget_bps == inf
 
 
 def test_it_is_tried_upwards_after_a_while(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=1)
-    report(estimate, remb=700_000, sent=600_000, start=1, seconds=4)
+    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=3)
+    report(estimate, remb=700_000, sent=600_000, start=3, seconds=4)
     assert estimate.budget_bps == 680_000
 
-    report(estimate, remb=700_000, sent=600_000, start=5, seconds=1)
+    report(estimate, remb=700_000, sent=600_000, start=7, seconds=1)
     assert estimate.budget_bps == pytest.approx(782_000)
-    report(estimate, remb=9_000_000, sent=600_000, start=6, seconds=30)
+    report(estimate, remb=9_000_000, sent=600_000, start=8, seconds=30)
     assert estimate.budget_bps == inf
 
 

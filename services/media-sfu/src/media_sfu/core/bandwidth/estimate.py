@@ -5,7 +5,10 @@ subscriber is unbounded until it is congested, then held below, then tried upwar
 
 from math import inf
 
-CONGESTED_LOSS = 0.08
+CONGESTED_LOSS = 0.10
+"""Less is no congestion: radio loses so much all the time, and a lower rate would not mend it (as in draft-ietf-rmcat-gcc-02, section 6)."""
+LOSS_WEIGHT = 0.25
+"""Of the newest second in the share that counts: of 50 packets, one second in ten loses 10 % where the line loses 5."""
 CONGESTED_SHARE = 0.7
 """REMB below this share of what was sent means a queue grows; measured 1.0 to 1.5 on free lines."""
 STARVED_REPORTS = 3
@@ -29,6 +32,7 @@ class DownlinkEstimate:
         self._hold_s = FIRST_HOLD_S
         self._held_until_s = 0.0
         self._starved = 0
+        self._lost = 0.0
 
     def receive_remb(self, bitrate_bps: int) -> None:
         self._remb_bps = bitrate_bps
@@ -37,7 +41,8 @@ class DownlinkEstimate:
         """What was sent to the subscriber in the last second, and the share of it that it lost. Call once a second."""
         starved = sent_bps > LEAST_SENT_BPS and self._remb_bps < CONGESTED_SHARE * sent_bps
         self._starved = self._starved + 1 if starved else 0
-        if self._starved >= STARVED_REPORTS or (fraction_lost > CONGESTED_LOSS and sent_bps > FLOOR_BPS):
+        self._lost += (fraction_lost - self._lost) * LOSS_WEIGHT
+        if self._starved >= STARVED_REPORTS or (self._lost > CONGESTED_LOSS and sent_bps > LEAST_SENT_BPS):
             received = min(sent_bps * (1 - fraction_lost), self._remb_bps)
             self.budget_bps = max(FLOOR_BPS, min(self.budget_bps, received) * BACK_OFF)
             if now >= self._held_until_s:
