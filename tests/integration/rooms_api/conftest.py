@@ -36,8 +36,10 @@ from rooms_api.app import build
 from rooms_api.clock import SystemClock
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.database import Database
+from roomwire.stack import free_port
 from service_kit.bus import Bus, BusUnavailable
 
+from tests.kit.api_reference import hold_against_reference
 from tests.kit.nats import NatsServer
 from tests.kit.postgres import PostgresServer
 from tests.kit.rooms import ACCOUNT, join_command
@@ -147,16 +149,19 @@ async def beat(bus: Bus) -> None:
 @contextlib.asynccontextmanager
 async def running(nats_url: str, data: Path, **settings: Any) -> AsyncIterator[RoomsApi]:
     """A replica with its database in `data`, or at `database_url`."""
-    configured = RoomsSettings(data=data, nats_url=nats_url, _env_file=None, **settings)
+    configured = RoomsSettings(data=data, nats_url=nats_url, token_issuer_port=free_port(), _env_file=None, **settings)
     clock = MovedClock()
     database = await Database.open(configured.database_url, configured.data)
     service_bus = await Bus.connect(nats_url, "rooms-api")
     bus = await Bus.connect(nats_url, "test")
     app = build(configured, service_bus, database, clock, grace_s=0.5, check_period_s=0.3)
     transport = httpx.ASGITransport(app)
+    hooks = {"response": [hold_against_reference]}
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test", auth=(ACCOUNT, AUTH_TOKEN)) as rest,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://api.test", auth=(ACCOUNT, AUTH_TOKEN), event_hooks=hooks
+        ) as rest,
     ):
         api = RoomsApi(app, bus, rest, clock)
 

@@ -14,6 +14,7 @@ from token_issuer.handlers import answer_bus
 from token_issuer.keyring import Keyring
 from token_issuer.settings import IssuerSettings
 
+from tests.kit.api_reference import hold_against_reference
 from tests.kit.nats import NatsServer
 
 ACCOUNT_SID = "AC" + "1" * 32
@@ -32,7 +33,8 @@ class Issuer:
 
     def client(self, user: str = ACCOUNT_SID, password: str = AUTH_TOKEN) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
-        return httpx.AsyncClient(transport=transport, base_url="http://test", auth=(user, password))
+        hooks = {"response": [hold_against_reference]}
+        return httpx.AsyncClient(transport=transport, base_url="http://test", auth=(user, password), event_hooks=hooks)
 
 
 def settings(tmp_path: Path, **changes: object) -> IssuerSettings:

@@ -28,6 +28,8 @@ from rooms_api.rest.audit import audit_router
 from rooms_api.rest.auth import Authenticator
 from rooms_api.rest.composition_hooks import composition_hooks_router
 from rooms_api.rest.compositions import compositions_router
+from rooms_api.rest.docs import PATHS as DOCS
+from rooms_api.rest.docs import docs_router
 from rooms_api.rest.forward import PREFIX, forward_router
 from rooms_api.rest.insights import insights_router
 from rooms_api.rest.media import media_router
@@ -155,6 +157,7 @@ def build(
         status_callbacks_router(resources, webhooks),
         audit_router(audit),
         insights_router(insights, clock),
+        docs_router(),
         forward_router(issuer, authenticator.forget_everything),
     ):
         app.include_router(router)
@@ -176,4 +179,4 @@ class _Announcer:
 
 def _is_open(path: str) -> bool:
     """token-issuer authenticates what is forwarded to it: its rules differ. Media links carry their own right."""
-    return path in OPEN_PATHS or path.startswith((PREFIX, f"{MEDIA}/"))
+    return path in OPEN_PATHS or path in DOCS or path.startswith((PREFIX, f"{MEDIA}/"))
