@@ -68,6 +68,14 @@ async def test_a_token_without_signature_is_refused(roomwire: Roomwire, room_nam
     assert answer["code"] in (20102, 20107)
 
 
+@pytest.mark.parametrize("token", ["", None], ids=repr)
+async def test_no_token_at_all_is_an_invalid_one(roomwire: Roomwire, room_name: str, token: object) -> None:
+    async with signaling(roomwire.ws_server) as socket:
+        answer = await socket.join(token, room_name)  # type: ignore[arg-type]  # what an application may pass by mistake
+
+    assert (answer["type"], answer["code"]) == ("error", 20101)
+
+
 async def test_a_token_for_another_room_is_refused_with_20106(roomwire: Roomwire, room_name: str) -> None:
     roomwire.client().video.v1.rooms.create(unique_name=room_name)
 

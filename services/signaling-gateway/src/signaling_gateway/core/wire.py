@@ -8,11 +8,12 @@ Members that we do not know are ignored: newer SDKs add some. Texts and numbers 
 from typing import Annotated, Any, Literal
 
 from contract.rooms import ClientTrack, TrackKind, TrackPriority
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 Revision = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
-Token = Annotated[str, Field(min_length=1, max_length=16_384)]
+Token = Annotated[str, BeforeValidator(lambda token: "" if token is None else token), Field(max_length=16_384)]
+"""The issuer says what is wrong with it, with a code of its own: an application that has no token yet sends null or an empty text."""
 
 
 class Wire(BaseModel):
