@@ -211,6 +211,24 @@ def test_who_is_loud_is_told_to_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "profile", "wanted"),
+    [
+        ((), None, False),
+        (("network_quality",), None, False),
+        (("active_speaker",), None, True),
+        ((), {"video": {}}, True),
+    ],
+)
+def test_levels_are_read_only_where_it_matters_who_speaks(
+    asked: tuple[str, ...], profile: dict[str, Any] | None, wanted: bool
+) -> None:
+    scene = Scene()
+    scene.open("bob", "chromium_viewer", desired(1), media_signaling=asked, bandwidth_profile=profile)
+
+    assert scene.room.wants_levels is wanted
+
+
 def test_every_quality_input_is_answered(scene: Scene) -> None:
     seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000), lost=0.05)
     scene.actions()

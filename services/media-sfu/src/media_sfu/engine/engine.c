@@ -31,6 +31,7 @@ enum {
     TRAILER = 160,            /* SRTP_MAX_TRAILER_LEN of libsrtp is 144; SRTCP adds 4 */
     ARENA_SIZE = 1 << 20,     /* about a CPU's second-level cache */
     ARENA_PACKETS = 1024,
+    ENOUGH = 1 << 17,         /* sent before more is encrypted: still in the cache, and the first of many subscribers need not wait for the last */
     GSO_SEGMENTS = 60,        /* the kernel allows 64 since 4.18 */
     GSO_OCTETS = 65000,
     RTCP_ROOM = 1200,
@@ -1275,6 +1276,7 @@ static void forward_track(rw_engine *e, up_track *t) {
             if (verdict == FORWARD) send_packet(e, d, p, entry);
             else if (verdict == FILL) send_padding(e, d, p, entry);
         }
+        if (e->fd >= 0 && e->arena_used > ENOUGH) flush(e), transmit(e);
     }
     t->first_packet = t->last_packet = -1;
 }
