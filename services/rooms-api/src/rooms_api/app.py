@@ -53,6 +53,7 @@ from rooms_api.store.insights import InsightsQueries
 from rooms_api.store.media_files import MediaFiles
 from rooms_api.store.media_settings import MediaSettingsStore
 from rooms_api.store.queries import Queries
+from rooms_api.store.quotas import Quotas
 from rooms_api.store.recordings import RecordingStore
 from rooms_api.store.rooms import RoomStore
 from rooms_api.store.tables import audit_events
@@ -78,7 +79,7 @@ def build(
     check_period_s: float = CHECK_PERIOD_S,
 ) -> FastAPI:
     """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
-    store = RoomStore(database)
+    store = RoomStore(database, Quotas(settings.max_concurrent_rooms, settings.max_concurrent_participants))
     outbox = Outbox(bus, store, clock)
     webhooks = Webhooks(
         CallbackStore(database),

@@ -17,6 +17,10 @@ class RoomsSettings(RestSettings):
     """Whether a client that connects to a room that is not there creates it."""
     max_participants: Annotated[int, Field(ge=1, le=1000)] = 50
     """Upper bound and default of `MaxParticipants` for group rooms."""
+    max_concurrent_rooms: Annotated[int, Field(ge=1)] | None = None
+    """Rooms in progress that an account may have; more are refused with 53119."""
+    max_concurrent_participants: Annotated[int, Field(ge=1)] | None = None
+    """Participants that an account may have connected, in all rooms; more are refused with 53206."""
     media_region: str = "us1"
     """Region of rooms that are created without one."""
     public_url: str | None = None

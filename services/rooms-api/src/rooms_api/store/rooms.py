@@ -26,6 +26,7 @@ from rooms_api.core.rules import stored_rules
 from rooms_api.core.settings import RoomSettings
 from rooms_api.store.callbacks import enqueue, forget_identity
 from rooms_api.store.database import Database
+from rooms_api.store.quotas import Quotas
 from rooms_api.store.recordings import load_recordings, write_recordings
 from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
 from rooms_api.store.transcriptions import begin_with_room, end_with_room
@@ -73,8 +74,9 @@ class Totals:
 class RoomStore:
     """Rooms in the database. Knows no caching: that is the caller's."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas | None = None) -> None:
         self._database = database
+        self._quotas = quotas or Quotas()
         self._upserts = {table: upsert(database, table) for table in (participants, tracks, subscriptions)}
 
     # -- finding ---------------------------------------------------------------------------------------------------------------------
@@ -170,10 +172,11 @@ class RoomStore:
     # -- writing ---------------------------------------------------------------------------------------------------------------------
 
     async def insert(self, room: Room, change: Change, now: float) -> None:
-        """Store a new room. Raises `NameTaken`."""
+        """Store a new room. Raises `NameTaken`, and `Refused` 53119 when the account may have no more."""
 
         def work(connection: Connection) -> None:
             connection.execute(INSERT_ROOM, _fixed(room) | _moving(room))
+            self._quotas.check_rooms(connection, room.account_sid)
             begin_with_room(connection, room)
             self._write_parts(connection, room, change, now)
 
@@ -185,13 +188,14 @@ class RoomStore:
     async def save(self, room: Room, change: Change, now: float) -> None:
         """
         Store a change. Raises `Conflict` when the room in the database is not the one that the change was made to, and `AlreadyRecorded` for a
-        recording that begins again.
+        recording that begins again. Raises `Refused` 53206 when the account may have no more participants.
         """
 
         def work(connection: Connection) -> None:
             known = {"known_sid": room.sid, "known_revision": change.event.revision - 1}
             if connection.execute(UPDATE_ROOM, _moving(room) | known).rowcount != 1:
                 raise Conflict
+            self._quotas.check_participants(connection, room.account_sid, change)
             self._write_parts(connection, room, change, now)
 
         await self._database.write(work)
