@@ -1,18 +1,24 @@
 """What a node that records would say of a recording, and the file it would leave."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
+from contract.media import FactTaken
 from contract.recordings import (
     FailedOperation,
     RecordedTrack,
     RecordingCodec,
     RecordingCompleted,
+    RecordingFact,
     RecordingFailed,
     RecordingStarted,
     recording_file,
 )
 from contract.rooms import TrackKind
+from contract.subjects import media_fact
+from pydantic import TypeAdapter
+from service_kit.bus import Bus
 
 _numbers = itertools.count(1)
 
@@ -41,7 +47,16 @@ class NodeRecording:
             }
         )
         self.sid = self.track.sid
-        self.file = recording_file(room_sid, self.track.sid, kind)
+        self._file = recording_file(room_sid, self.track.sid, kind)
+
+    def file(self, data: Path) -> Path:
+        """Where its media is, in the data folder."""
+        return data / self._file
+
+    def leave(self, data: Path, media: bytes) -> None:
+        """Leave this as its media."""
+        self.file(data).parent.mkdir(parents=True, exist_ok=True)
+        self.file(data).write_bytes(media)
 
     def started(self) -> RecordingStarted:
         return RecordingStarted(room_sid=self.room_sid, recording=self.track)
@@ -53,3 +68,9 @@ class NodeRecording:
 
     def failed(self, operation: FailedOperation = FailedOperation.COMPLETE) -> RecordingFailed:
         return RecordingFailed(room_sid=self.room_sid, recording=self.track, operation=operation)
+
+
+async def tell(bus: Bus, *facts: RecordingFact) -> None:
+    """Say it as a node does, and wait until rooms-api has taken it."""
+    for fact in facts:
+        await bus.request(media_fact("node-that-records"), fact, TypeAdapter(FactTaken))

@@ -7,24 +7,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from contract.compositions import composition_file
-from contract.media import FactTaken
 from contract.recordings import FailedOperation
 from contract.rooms import TrackKind
-from contract.subjects import media_fact
-from pydantic import TypeAdapter
 from rooms_api.store.composition_queue import CompositionQueue
 from rooms_api.store.database import Database
 
 from tests.integration.rooms_api.conftest import AUTH_TOKEN, OTHER_ACCOUNT, RoomsApi, eventually, on_sqlite_alone
-from tests.kit.recordings import NodeRecording
+from tests.kit.recordings import NodeRecording, tell
 from tests.kit.rooms import ACCOUNT
 
 CALLBACK = "http://127.0.0.1:9/composed"
-
-
-async def tell(api: RoomsApi, *facts: Any) -> None:
-    for fact in facts:
-        await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
 
 
 async def end(api: RoomsApi, room_sid: str) -> None:
@@ -177,7 +169,7 @@ async def test_bad_parameters_are_refused(api: RoomsApi) -> None:
 async def test_a_composition_waits_for_the_room_and_its_recordings(api: RoomsApi, tmp_path: Path) -> None:
     room = await api.create()
     voice, late = NodeRecording(room["sid"]), NodeRecording(room["sid"], kind=TrackKind.VIDEO)
-    await tell(api, voice.started(), late.started(), voice.completed())
+    await tell(api.bus, voice.started(), late.started(), voice.completed())
     early = await compose(api, room["sid"], StatusCallback=CALLBACK)
     nothing = await compose(api, room["sid"], AudioSources="nobody", StatusCallback=CALLBACK)
     over = await api.create()
@@ -190,7 +182,7 @@ async def test_a_composition_waits_for_the_room_and_its_recordings(api: RoomsApi
     assert await status(api, early["sid"]) == await status(api, nothing["sid"]) == "enqueued"
     assert (ready(tmp_path), owed(tmp_path)) == (set(), [])
 
-    await tell(api, late.failed())
+    await tell(api.bus, late.failed())
 
     await fails(api, nothing["sid"])
     assert ready(tmp_path) == {early["sid"]}
@@ -214,7 +206,7 @@ async def test_a_composition_waits_for_the_room_and_its_recordings(api: RoomsApi
 async def test_recordings_that_were_deleted_cannot_be_composed(api: RoomsApi, tmp_path: Path) -> None:
     room = await api.create()
     gone, kept = NodeRecording(room["sid"], track_sid="MT1"), NodeRecording(room["sid"], track_sid="MT2")
-    await tell(api, gone.completed(), kept.completed())
+    await tell(api.bus, gone.completed(), kept.completed())
     await api.rest.delete(f"/v1/Recordings/{gone.sid}")
     await end(api, room["sid"])
 
@@ -231,7 +223,7 @@ async def test_a_compositor_takes_each_job_under_a_lease(
     api: RoomsApi, tmp_path: Path, database_url: str | None
 ) -> None:
     room = await api.create()
-    await tell(api, NodeRecording(room["sid"]).completed())
+    await tell(api.bus, NodeRecording(room["sid"]).completed())
     await end(api, room["sid"])
     made = {(await compose(api, room["sid"], StatusCallback=CALLBACK))["sid"] for _ in range(2)}
     database = await Database.open(database_url, tmp_path)
@@ -349,19 +341,19 @@ async def test_hooks_compose_each_recorded_room_once(replicas: list[RoomsApi]) -
         assert (await api.rest.post("/v1/CompositionHooks", data=hook)).status_code == 201
     room, silent, broken = await api.create(), await api.create(), await api.create()
     recording = NodeRecording(room["sid"])
-    await tell(api, recording.started(), NodeRecording(broken["sid"]).failed(FailedOperation.START))
+    await tell(api.bus, recording.started(), NodeRecording(broken["sid"]).failed(FailedOperation.START))
     await end(api, silent["sid"])
     await end(api, broken["sid"])
     await end(api, room["sid"])
     assert (await api.get("/v1/Compositions"))["compositions"] == []
 
-    await tell(api, recording.completed())
+    await tell(api.bus, recording.completed())
 
     async def made() -> list[Any]:
         return list((await api.get("/v1/Compositions"))["compositions"])
 
     found = await eventually(made)
-    await tell(api, NodeRecording(room["sid"]).completed())  # one that comes late composes nothing more
+    await tell(api.bus, NodeRecording(room["sid"]).completed())  # one that comes late composes nothing more
     latecomer = await compose(api, silent["sid"])
     await fails(api, latecomer["sid"])  # by then the queue has been gone through
     assert {(one["room_sid"], one["format"], one["status_callback"]) for one in found} == {
@@ -376,7 +368,7 @@ async def test_a_hooks_receiver_is_told_of_what_it_made(api: RoomsApi, tmp_path:
     spec = {"FriendlyName": "all of it", "AudioSources": "*", "StatusCallback": CALLBACK}
     hook = (await api.rest.post("/v1/CompositionHooks", data=spec)).json()
     room = await api.create()
-    await tell(api, NodeRecording(room["sid"]).completed())
+    await tell(api.bus, NodeRecording(room["sid"]).completed())
     await end(api, room["sid"])
 
     (told,) = await eventually(lambda: owed(tmp_path))

@@ -3,15 +3,11 @@
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
-from contract.media import FactTaken
 from contract.recordings import FailedOperation
 from contract.rooms import DescribeRoom, Joined, TrackKind
-from contract.subjects import media_fact
-from pydantic import TypeAdapter
 
 from tests.integration.rooms_api.conftest import (
     AUTH_TOKEN,
@@ -21,17 +17,11 @@ from tests.integration.rooms_api.conftest import (
     on_sqlite_alone,
     running,
 )
-from tests.kit.recordings import NodeRecording
+from tests.kit.recordings import NodeRecording, tell
 from tests.kit.rooms import ACCOUNT, audio, video
 
 CALLBACK = "http://127.0.0.1:9/callback"
 DAY_S = 24 * 3600
-
-
-async def tell(api: RoomsApi, *facts: Any) -> None:
-    """Say it as the node does."""
-    for fact in facts:
-        await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
 
 
 async def revision(api: RoomsApi, room_sid: str) -> int:
@@ -49,10 +39,8 @@ async def recorded_room(api: RoomsApi, data: Path, media: bytes = b"matroska") -
     """A completed room with one completed recording, whose file is there."""
     room = await api.create()
     recording = NodeRecording(room["sid"], kind=TrackKind.VIDEO)
-    file = data / recording.file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(media)
-    await tell(api, recording.started(), recording.completed(size_bytes=len(media)))
+    recording.leave(data, media)
+    await tell(api.bus, recording.started(), recording.completed(size_bytes=len(media)))
     await api.rest.post(f"/v1/Rooms/{room['sid']}", data={"Status": "completed"})
     return room["sid"], recording
 
@@ -71,19 +59,19 @@ async def test_a_recording_is_told_to_clients_and_to_the_application(api: RoomsA
     voice, picture = recording_of(alice, TrackKind.AUDIO), recording_of(alice, TrackKind.VIDEO)
     path = f"/v1/Recordings/{voice.sid}"
 
-    await tell(api, voice.started())
+    await tell(api.bus, voice.started())
     known = await revision(api, room["sid"])
-    await tell(api, voice.started())
+    await tell(api.bus, voice.started())
     assert await revision(api, room["sid"]) == known
-    await tell(api, picture.started())
+    await tell(api.bus, picture.started())
     begun = await api.get(path)
     within = await api.get(f"/v1/Rooms/standup/Recordings/{voice.sid}")
     assert await api.refusal("DELETE", path) == (400, 20001)
     assert await api.refusal("GET", f"{path}/Media") == (404, 20404)
-    await tell(api, voice.completed(size_bytes=12345, duration_ms=61_400))
-    await tell(api, picture.failed())
+    await tell(api.bus, voice.completed(size_bytes=12345, duration_ms=61_400))
+    await tell(api.bus, picture.failed())
     known = await revision(api, room["sid"])
-    await tell(api, voice.completed(), picture.failed(), voice.started())
+    await tell(api.bus, voice.completed(), picture.failed(), voice.started())
     assert await revision(api, room["sid"]) == known
 
     shared = {
@@ -155,14 +143,14 @@ async def test_a_restart_forgets_no_recording(surroundings: str, tmp_path: Path)
     async with running(surroundings, tmp_path) as api:
         room = await api.create(UniqueName="standup")
         recording = NodeRecording(room["sid"])
-        await tell(api, recording.started())
+        await tell(api.bus, recording.started())
     async with running(surroundings, tmp_path) as api:
         assert (await api.join("alice")).snapshot.room.is_recording is True
         await api.rest.post("/v1/Rooms/standup", data={"Status": "completed"})
-        await tell(api, recording.completed())
+        await tell(api.bus, recording.completed())
         assert (await api.get(f"/v1/Recordings/{recording.sid}"))["status"] == "completed"
 
-        await tell(api, NodeRecording("RM" + "0" * 32).started())  # taken, so that the node need not repeat it
+        await tell(api.bus, NodeRecording("RM" + "0" * 32).started())  # taken, so that the node need not repeat it
         assert await api.refusal("GET", f"/v1/Recordings/RT{'0' * 32}") == (404, 20404)
 
 
@@ -175,8 +163,8 @@ async def test_recordings_are_listed_filtered_and_paged(api: RoomsApi) -> None:
         NodeRecording(two["sid"], "PA" + "b" * 32, "MT" + "c" * 32),
     ]
     for recording in made:
-        await tell(api, recording.started())
-    await tell(api, made[0].completed(), made[2].failed())
+        await tell(api.bus, recording.started())
+    await tell(api.bus, made[0].completed(), made[2].failed())
     sids = [recording.sid for recording in made]
 
     async def listed(query: str, room: str | None = None) -> list[int]:
@@ -275,7 +263,7 @@ async def test_a_deletion_takes_the_media_at_once_and_the_metadata_after_thirty_
     assert (await api.get("/v1/Recordings"))["recordings"] == []
     assert (await api.get(f"/v1/Rooms/{room_sid}/Recordings"))["recordings"] == []
     assert [one["sid"] for one in (await api.get("/v1/Recordings?Status=deleted"))["recordings"]] == [recording.sid]
-    await eventually(lambda: not (tmp_path / recording.file).exists())
+    await eventually(lambda: not recording.file(tmp_path).exists())
 
     async def is_gone() -> bool:
         return (await api.rest.get(path)).status_code == 404
@@ -290,7 +278,7 @@ async def test_a_deletion_takes_the_media_at_once_and_the_metadata_after_thirty_
 async def test_a_failed_recording_can_be_deleted_and_an_empty_one_has_no_media(api: RoomsApi) -> None:
     room = await api.create()
     broken, empty = NodeRecording(room["sid"]), NodeRecording(room["sid"])
-    await tell(api, broken.failed(FailedOperation.START), empty.completed(size_bytes=0, duration_ms=0))
+    await tell(api.bus, broken.failed(FailedOperation.START), empty.completed(size_bytes=0, duration_ms=0))
 
     shown = await api.get(f"/v1/Recordings/{empty.sid}")
     assert (shown["status"], shown["size"], shown["duration"]) == ("completed", 0, 0)
