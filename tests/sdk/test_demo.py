@@ -97,6 +97,9 @@ async def test_two_people_talk(pair: tuple[Page, Page]) -> None:
     await ada.keyboard.press("c")
     assert await ada.inner_text("#messages li p") == "<b>Hello</b> Ada"
     assert await ada.is_hidden("#unread")
+    await ada.keyboard.press("Escape")
+    assert await ada.is_hidden("#chat-panel")
+    assert await ada.evaluate("document.activeElement.id") == "chat"
 
     await grace.click("#chat-panel [data-close]")
     await grace.keyboard.press("m")

@@ -131,6 +131,9 @@ export class Call {
     }
     participant.on("trackSubscribed", (track) => this.addTrack(participant, track));
     participant.on("trackUnsubscribed", (track) => this.removeTrack(participant, track));
+    const pictureOf = (track) => this.screens.get(track) ?? this.tiles.get(participant.sid);
+    participant.on("trackSwitchedOff", (track) => pictureOf(track)?.showPaused(true));
+    participant.on("trackSwitchedOn", (track) => pictureOf(track)?.showPaused(false));
     participant.on("trackEnabled", () => this.showRemoteTracks(participant));
     participant.on("trackDisabled", () => this.showRemoteTracks(participant));
     participant.on("trackSubscriptionFailed", (error) => this.show.toast(`A track of ${participant.identity} cannot be received: ${error.message}`));

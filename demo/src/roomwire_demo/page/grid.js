@@ -1,6 +1,6 @@
 // Where the tiles stand: an even grid, or one shared screen large with the others beside it.
 
-import { gridShape, tileRatio } from "./layout.js";
+import { gridShape } from "./layout.js";
 
 const GAP_PX = 10;
 
@@ -30,8 +30,8 @@ export class Grid {
     const style = getComputedStyle(this.root);
     const width = this.root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const height = this.root.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-    const { tileWidth } = gridShape(this.root.childElementCount, width, height, GAP_PX);
-    this.root.style.setProperty("--ratio", tileRatio(width, height));
+    const { tileWidth, ratio } = gridShape(this.root.childElementCount, width, height, GAP_PX);
+    this.root.style.setProperty("--ratio", ratio);
     this.root.style.setProperty("--tile", `${tileWidth}px`);
   }
 }

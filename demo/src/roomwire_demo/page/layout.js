@@ -1,18 +1,20 @@
-// How large the tiles of a grid can be. Pure arithmetic.
+// How large the tiles of a grid can be, and of what shape. Pure arithmetic.
 
-/** Width and height of a tile to each other: upright screens get taller tiles. */
-export const tileRatio = (width, height) => (height > width ? 4 / 3 : 16 / 9);
+/** Width to height of a tile. Upright screens may have upright tiles; the picture fills them and loses its edges. */
+const RATIOS = { wide: [16 / 9, 4 / 3], upright: [4 / 3, 1, 3 / 4] };
 
-/** Columns and tile width for `count` tiles in a box, all in pixels. */
+/** Tile width in pixels and ratio that show `count` tiles largest in a box, all in pixels. */
 export function gridShape(count, width, height, gap) {
-  const ratio = tileRatio(width, height);
-  let best = { columns: 1, tileWidth: 0 };
-  for (let columns = 1; columns <= Math.max(1, count); columns++) {
-    const rows = Math.ceil(count / columns);
-    const byWidth = (width - gap * (columns - 1)) / columns;
-    const byHeight = ((height - gap * (rows - 1)) / rows) * ratio;
-    const tileWidth = Math.floor(Math.min(byWidth, byHeight));
-    if (tileWidth > best.tileWidth) best = { columns, tileWidth };
+  let best = { tileWidth: 0, ratio: RATIOS.wide[0], area: 0 };
+  for (const ratio of RATIOS[height > width ? "upright" : "wide"]) {
+    for (let columns = 1; columns <= Math.max(1, count); columns++) {
+      const rows = Math.ceil(count / columns);
+      const byWidth = (width - gap * (columns - 1)) / columns;
+      const byHeight = ((height - gap * (rows - 1)) / rows) * ratio;
+      const tileWidth = Math.floor(Math.min(byWidth, byHeight));
+      const area = tileWidth * tileWidth / ratio;
+      if (tileWidth > 0 && area > best.area) best = { tileWidth, ratio, area };
+    }
   }
   return best;
 }

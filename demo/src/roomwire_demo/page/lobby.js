@@ -4,6 +4,7 @@ import { watchLevel } from "./level.js";
 import { CAMERA, MICROPHONE, showToggle } from "./toggle.js";
 
 const { createLocalAudioTrack, createLocalVideoTrack } = window.Twilio.Video;
+const DEVICES = { audio: "microphone", video: "camera" };
 const VIDEO = { width: 640, height: 480, frameRate: 24 };
 
 /** The lobby and the tracks that were made in it. `onJoin(name, room)` is called when the form is sent. */
@@ -13,6 +14,7 @@ export class Lobby {
     this.audio = null;
     this.video = null;
     this.stopLevel = () => {};
+    this.faults = { audio: null, video: null };
     this.elements = Object.fromEntries(
       ["preview", "preview-video", "preview-note", "preview-level", "lobby-mic", "lobby-cam", "join", "name", "room", "camera", "microphone", "join-problem", "join-button"]
         .map((id) => [id, root.querySelector(`#${id}`)]),
@@ -56,10 +58,12 @@ export class Lobby {
     if (isBusy) this.showProblem(null);
   }
 
-  showProblem(text) {
+  /** Say why somebody could not join, or calmly, with `isNotice`, why they are here again. */
+  showProblem(text, isNotice = false) {
     const problem = this.elements["join-problem"];
     problem.hidden = !text;
     problem.textContent = text ?? "";
+    problem.classList.toggle("notice", isNotice);
   }
 
   async open(kind, deviceId) {
@@ -72,8 +76,9 @@ export class Lobby {
         ? await createLocalVideoTrack({ ...VIDEO, ...device, name: "camera" })
         : await createLocalAudioTrack({ ...device, name: "microphone" });
       if (!wasEnabled) this[kind].disable();
+      this.faults[kind] = null;
     } catch (error) {
-      console.warn("no", kind, error.name);
+      this.faults[kind] = error.name;
     }
     this.show(kind);
   }
@@ -93,12 +98,23 @@ export class Lobby {
       showToggle(e["lobby-mic"], isOn, MICROPHONE);
       this.stopLevel();
       this.stopLevel = isOn ? watchLevel(track.mediaStreamTrack, (level) => e["preview-level"].style.setProperty("--level", level)) : () => {};
+      e["preview-level"].parentElement.hidden = !isOn;
+      this.showNote();
       return;
     }
     showToggle(e["lobby-cam"], isOn, CAMERA);
     e["preview-video"].srcObject = isOn ? new MediaStream([track.mediaStreamTrack]) : null;
     e.preview.dataset.camera = isOn ? "on" : "off";
-    e["preview-note"].textContent = isOn ? "" : track ? "Your camera is off" : "No camera: others will see your name";
+    this.showNote();
+  }
+
+  /** Why there is no picture, or no sound. */
+  showNote() {
+    const note = this.elements["preview-note"];
+    const blocked = ["audio", "video"].filter((kind) => this.faults[kind] === "NotAllowedError").map((kind) => DEVICES[kind]);
+    if (blocked.length) note.textContent = `Your browser blocks the ${blocked.join(" and the ")}. Allow it beside the address, then reload; or join without.`;
+    else if (!this.video) note.textContent = this.faults.video === "NotReadableError" ? "Another program uses your camera" : "No camera: others will see your name";
+    else note.textContent = this.video.isEnabled ? "" : "Your camera is off";
   }
 
   async listDevices() {

@@ -9,10 +9,18 @@ import { CAMERA, MICROPHONE, SCREEN, showToggle } from "./toggle.js";
 const $ = (id) => document.getElementById(id);
 const TOAST_MS = 4000;
 const REASONS = {
+  20104: "Your admission is too old. Join again.",
+  53000: "The video server cannot be reached.",
+  53001: "The connection was lost and did not come back.",
+  53006: "The video server is busy. Try again in a moment.",
+  53105: "This room is full.",
   53118: "The room has ended.",
   53205: "You joined from somewhere else with the same name.",
   53216: "Your time in this room is over.",
+  53405: "No media gets through: a firewall may block UDP.",
 };
+/** The error as a sentence. Those of the SDK have a code; the server of this page writes sentences itself. */
+const explain = (error) => REASONS[error.code] ?? (error.code ? `${error.message} (${error.code})` : error.message);
 
 let call = null;
 let unread = 0;
@@ -37,7 +45,7 @@ async function joinRoom(name, roomName) {
     lobby.takeTracks();
     enter(room, roomName);
   } catch (error) {
-    lobby.showProblem(error.code ? `${error.message} (${error.code})` : error.message);
+    lobby.showProblem(explain(error));
   } finally {
     lobby.showBusy(false);
   }
@@ -78,7 +86,7 @@ async function leftRoom(error) {
   $("call").hidden = true;
   $("lobby").hidden = false;
   document.title = "Roomwire";
-  lobby.showProblem(error ? REASONS[error.code] ?? `${error.message} (${error.code})` : null);
+  lobby.showProblem(error ? explain(error) : "You have left the room.", true);
   await lobby.start();
 }
 
@@ -91,6 +99,7 @@ function showState(text, state) {
 
 function showPeople(people) {
   $("count").textContent = people.length;
+  $("alone").hidden = people.length > 1;
   $("people-button").setAttribute("aria-label", `People: ${people.length}`);
   $("people").replaceChildren(...people.map(({ name, isLocal, hasMicrophone, hasCamera }) => {
     const item = document.createElement("li");
@@ -124,9 +133,11 @@ function setUnread(count) {
   $("chat").setAttribute("aria-label", count ? `Chat, ${count} unread` : "Chat");
 }
 
+const PANELS = [["chat-panel", "chat"], ["people-panel", "people-button"]];
+
 /** Show one panel, or none. */
 function openPanel(id) {
-  for (const [panel, button] of [["chat-panel", "chat"], ["people-panel", "people-button"]]) {
+  for (const [panel, button] of PANELS) {
     $(panel).hidden = panel !== id;
     $(button).setAttribute("aria-pressed", String(panel === id));
   }
@@ -134,6 +145,13 @@ function openPanel(id) {
     setUnread(0);
     $("message").focus();
   }
+}
+
+/** Close the panel that is open; the button that opens it has the focus then. */
+function closePanel() {
+  const [, button] = PANELS.find(([panel]) => !$(panel).hidden) ?? [];
+  openPanel(null);
+  if (button) $(button).focus();
 }
 
 const togglePanel = (id) => openPanel($(id).hidden ? id : null);
@@ -148,13 +166,7 @@ const ACTIONS = {
 const KEYS = { m: "mic", v: "cam", s: "screen", c: "chat", p: "people-button" };
 
 for (const [id, action] of Object.entries(ACTIONS)) $(id).addEventListener("click", action);
-for (const button of document.querySelectorAll("[data-close]")) {
-  button.addEventListener("click", () => {
-    const opener = button.closest("#chat-panel") ? "chat" : "people-button";
-    openPanel(null);
-    $(opener).focus();
-  });
-}
+for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", closePanel);
 $("end-room").addEventListener("click", async () => {
   if (!confirm("End the call for everybody?")) return;
   await complete($("room-name").textContent).catch((error) => toast(error.message));
@@ -165,7 +177,7 @@ $("copy-link").addEventListener("click", async () => {
 });
 document.addEventListener("keydown", (event) => {
   if (!call || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape") return openPanel(null);
+  if (event.key === "Escape") return closePanel();
   if (event.target.closest("input, textarea, select")) return;
   const id = KEYS[event.key.toLowerCase()];
   if (id && !$(id).hidden) {

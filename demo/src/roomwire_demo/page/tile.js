@@ -41,6 +41,8 @@ export class Tile {
     this.root.classList.toggle("local", isLocal);
     this.note = element("span", "note");
     this.root.append(this.note);
+    this.noted = "";
+    this.isPaused = false;
     this.showMuted(!isScreen);
     this.video = null;
   }
@@ -57,6 +59,7 @@ export class Tile {
     this.video?.remove();
     this.video = null;
     this.showVideo(false);
+    this.showPaused(false);
   }
 
   showVideo(isShown) {
@@ -72,8 +75,19 @@ export class Tile {
   }
 
   showNote(text) {
-    this.note.textContent = text ?? "";
-    this.root.classList.toggle("dimmed", Boolean(text));
+    this.noted = text ?? "";
+    this.showNotes();
+  }
+
+  /** The video is not sent for now; the last picture stays. */
+  showPaused(isPaused) {
+    this.isPaused = isPaused;
+    this.showNotes();
+  }
+
+  showNotes() {
+    this.note.textContent = this.noted || (this.isPaused ? "Paused: slow connection" : "");
+    this.root.classList.toggle("dimmed", this.note.textContent !== "");
   }
 
   showQuality(level) {
