@@ -84,3 +84,12 @@ async def test_firefox_and_chromium_share_a_room(join_by_firefox: Join, join: Jo
         await other.event("participantDisconnected", identity="alice")
     await until(lambda: alice.sid not in rest.participants(), "REST lists alice no more")
     await meets(bob, "carol")
+
+
+async def test_a_camera_that_firefox_cannot_decode_fails_alone(join_by_firefox: Join, join: Join) -> None:
+    bob = await join("bob", preferredVideoCodecs=["H264"])
+    alice = await join_by_firefox("alice")
+
+    await alice.event("trackSubscriptionFailed", code=53404, track="bob-camera")
+    await alice.hears("bob-microphone", hertz("bob"))
+    await meets(bob, "alice")
