@@ -28,10 +28,10 @@ FLAGS = (
     "--disable-quic",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 )
+DEVICES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""A camera and a microphone, and leave to use them."""
 PATIENCE_S = 15.0
 """How long a test waits for what must happen. No walk needs more than a few seconds; a loaded machine may."""
 
@@ -341,12 +341,12 @@ def find_chromium() -> str:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Chromium]:
-    """Start the browser, and stop it."""
+async def chromium(devices: Sequence[str] = DEVICES) -> AsyncIterator[Chromium]:
+    """Start the browser, and stop it. Without `devices` its pages may use none, and their addresses are hidden behind mDNS names."""
     with page_server() as address:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
-                executable_path=find_chromium(), headless=True, args=list(FLAGS), chromium_sandbox=False
+                executable_path=find_chromium(), headless=True, args=[*FLAGS, *devices], chromium_sandbox=False
             )
             try:
                 yield Chromium(browser, address)

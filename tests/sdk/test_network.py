@@ -5,10 +5,26 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.kit.browser import Tab
+from tests.kit.browser import Tab, chromium
 from tests.kit.people import OpenTab, meets, tracks
 from tests.kit.stack import Roomwire, running
 from tests.kit.udp_relay import UdpRelay, udp_relay
+
+NOTE_CONNECTIONS = """() => {
+  window.connections = new Set();
+  const { setLocalDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setLocalDescription = function(...args) {
+    window.connections.add(this);
+    return setLocalDescription.apply(this, args);
+  };
+}"""
+OWN_CANDIDATES = "[...window.connections][0].localDescription.sdp.match(/^a=candidate.*$/gm)"
+SELECTED_ADDRESS = """async () => {
+  const stats = await [...window.connections][0].getStats();
+  const { selectedCandidatePairId } = [...stats.values()].find(({ type }) => type === 'transport');
+  const { address, port } = stats.get(stats.get(selectedCandidatePairId).remoteCandidateId);
+  return [address, port];
+}"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -72,3 +88,45 @@ async def test_a_client_whose_address_changes_notices_nothing(
     await alice.send("alice-chat", "from elsewhere")
     assert await bob.received("alice-chat", 1) == ["from elsewhere"]
     assert await alice.count("reconnecting") == await bob.count("reconnecting") == 0
+
+
+@pytest.fixture(scope="module")
+def over_ipv6(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
+    """A system whose node has an IPv6 address alone, and announces another before it that nobody answers at."""
+    folder = tmp_path_factory.mktemp("over-ipv6")
+    settings = {"ROOMWIRE_SFU_BIND": "::1", "ROOMWIRE_SFU_ANNOUNCED": "203.0.113.9:3478, [::1]"}
+    with running(folder, settings) as roomwire:
+        yield roomwire
+
+
+async def test_clients_come_over_ipv6_and_past_an_address_that_does_not_answer(
+    over_ipv6: Roomwire, open_tab: OpenTab, room_name: str
+) -> None:
+    alice, bob = await open_tab("alice"), await open_tab("bob")
+    for tab in (alice, bob):
+        await tab.page.evaluate(NOTE_CONNECTIONS)
+        await tab.connect(
+            over_ipv6.token(tab.name), tracks=tracks(tab.name), ws_server=over_ipv6.ws_server, name=room_name
+        )
+
+    await meets(alice, "bob")
+    await meets(bob, "alice")
+
+    port = int(over_ipv6.stack.settings["ROOMWIRE_SFU_PORT"])
+    for tab in (alice, bob):
+        assert await tab.page.evaluate(SELECTED_ADDRESS) == ["::1", port]
+
+
+async def test_a_viewer_whose_addresses_are_hidden_sees_everybody(
+    roomwire: Roomwire, open_tab: OpenTab, room_name: str
+) -> None:
+    await join(roomwire, open_tab, room_name, "alice")
+    async with chromium(devices=()) as browser, browser.tabs() as open_hidden:
+        viewer = await open_hidden("viewer")
+        await viewer.page.evaluate(NOTE_CONNECTIONS)
+        await viewer.connect(roomwire.token("viewer"), ws_server=roomwire.ws_server, name=room_name)
+        await meets(viewer, "alice")
+
+        candidates = await viewer.page.evaluate(OWN_CANDIDATES)
+        assert candidates, "the viewer gathered none"
+        assert all(".local " in candidate for candidate in candidates), candidates
