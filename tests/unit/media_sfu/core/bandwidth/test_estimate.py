@@ -31,8 +31,16 @@ def test_an_estimate_that_lags_a_new_track_is_no_congestion(estimate: DownlinkEs
     assert estimate.budget_bps == inf
 
 
+def test_an_estimate_that_climbs_after_several_tracks_have_started_is_no_congestion(estimate: DownlinkEstimate) -> None:
+    for second in range(12):
+        report(estimate, remb=int(300_000 * 1.08**second), sent=1_500_000, start=second, seconds=1)
+
+    assert estimate.budget_bps == inf
+
+
 def test_a_growing_queue_bounds_it_below_what_arrives(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=500_000, sent=1_000_000, start=0, seconds=3)
+    report(estimate, remb=1_000_000, sent=1_000_000, start=0, seconds=1)
+    report(estimate, remb=500_000, sent=1_000_000, start=1, seconds=3)
 
     assert estimate.budget_bps == 425_000
 

@@ -3,6 +3,7 @@ What a subscriber can receive. REMB of today's browsers stays near the rate that
 subscriber is unbounded until it is congested, then held below, then tried upwards step by step.
 """
 
+from collections import deque
 from math import inf
 
 CONGESTED_LOSS = 0.10
@@ -13,6 +14,12 @@ CONGESTED_SHARE = 0.7
 """REMB below this share of what was sent means a queue grows; measured 1.0 to 1.5 on free lines."""
 STARVED_REPORTS = 3
 """For so many reports in a row: after a track starts, the browser's estimate follows only in steps."""
+FALLEN_SHARE = 0.9
+"""
+And REMB has fallen below this share of its highest in `REMEMBERED` reports. A browser starts at 300 kbit/s and adds about 8 % a second, so on a free line
+REMB stays far below what several new cameras send for ten seconds, but rises; on a full one it drops to 85 % of what arrives (Chromium's AIMD).
+"""
+REMEMBERED = 10
 LEAST_SENT_BPS = 200_000
 """Below this rate a REMB says nothing: browsers start at 300 kbit/s."""
 BACK_OFF = 0.85
@@ -33,13 +40,17 @@ class DownlinkEstimate:
         self._held_until_s = 0.0
         self._starved = 0
         self._lost = 0.0
+        self._former_rembs_bps: deque[float] = deque(maxlen=REMEMBERED)
 
     def receive_remb(self, bitrate_bps: int) -> None:
         self._remb_bps = bitrate_bps
 
     def receive_report(self, sent_bps: float, fraction_lost: float, now: float) -> None:
         """What was sent to the subscriber in the last second, and the share of it that it lost. Call once a second."""
-        starved = sent_bps > LEAST_SENT_BPS and self._remb_bps < CONGESTED_SHARE * sent_bps
+        has_fallen = self._remb_bps < FALLEN_SHARE * max(self._former_rembs_bps, default=0.0)
+        if self._remb_bps < inf:
+            self._former_rembs_bps.append(self._remb_bps)
+        starved = has_fallen and sent_bps > LEAST_SENT_BPS and self._remb_bps < CONGESTED_SHARE * sent_bps
         self._starved = self._starved + 1 if starved else 0
         self._lost += (fraction_lost - self._lost) * LOSS_WEIGHT
         if self._starved >= STARVED_REPORTS or (self._lost > CONGESTED_LOSS and sent_bps > LEAST_SENT_BPS):
