@@ -51,7 +51,7 @@ check: setup ## lint, types, import rules, the tests that need no process, 10 s 
 fuzz: setup ## a million hostile inputs for the packet engine under ASAN and UBSAN (minutes; SEED= for others)
 	@$(BIN)/python tests/fuzz/run.py --inputs 1000000 $(if $(SEED),--seed $(SEED))
 
-soak: test-tools ## the long tests: minutes of calls over bad lines in real Chromium
+soak: test-tools ## the long tests: calls over bad lines in real Chromium, kill -9 of rooms-api two hundred times
 	@$(BIN)/pytest -s -m slow
 
 asan: setup ## the packet engine's tests against a build with ASAN and UBSAN

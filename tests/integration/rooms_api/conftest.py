@@ -118,7 +118,11 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> A
             await asyncio.sleep(0.02)
 
 
-async def issue(bus: Bus) -> None:
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def issue(bus: Bus, before_signing: Callable[[], Awaitable[None]] = nothing) -> None:
     """Answer as token-issuer does, for two accounts with the same auth token."""
 
     async def verify(request: Any) -> Message:
@@ -130,6 +134,7 @@ async def issue(bus: Bus) -> None:
         return NotVerified(code=20003, message="Authenticate")
 
     async def sign(request: SignCallback) -> Message:
+        await before_signing()
         digest = hmac.digest(AUTH_TOKEN.encode(), request.message.encode(), "sha1")
         return CallbackSignature(signature=base64.b64encode(digest).decode())
 
