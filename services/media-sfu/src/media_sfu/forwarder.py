@@ -87,7 +87,7 @@ ForwarderEvent = DatagramReceived | KeyframeRequested
 class UpTrackStatistics:
     """
     Since the track was added. One `packets`, `octets` and `last_arrival_s` entry a layer (monotonic seconds; 0.0 for a layer never heard).
-    `fraction_lost` 0 to 1 over the last report interval; `jitter_s` seconds. `recovered` packets came by retransmission.
+    `fraction_lost` 0 to 1 over the last report interval; `jitter_s` seconds. `recovered` packets came by retransmission or out of redundancy.
     """
 
     packets: tuple[int, ...]

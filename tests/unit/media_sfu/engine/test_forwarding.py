@@ -73,6 +73,43 @@ def test_plain_audio_out_of_redundancy_is_sent_again_as_it_was(make_room):
     assert room.feedback(nack(0xAAAA, first.seq), now=10.1) == [first]
 
 
+RED = {"ssrc": 0x4441, "payload_type": 63}
+OLD_AND_NEW = b"\xef\x0f\x00\x03\x6foldnew"  # 960 ticks before
+
+
+def test_a_frame_whose_packet_did_not_come_is_restored_from_the_next_one(microphone):
+    microphone.publish(rtp(1, 960, b"\x6ffirst", **RED))
+
+    level = one_byte_extensions({1: b"x"})
+    packets = microphone.publish(rtp(3, 2880, OLD_AND_NEW, **RED, extensions=level, padding=4, marker=True))
+
+    assert [(p.seq, p.time, p.payload_type) for p in packets] == [(2, 1920, 109), (3, 2880, 110)]
+    assert packets[0].payload == b"old"
+    assert (packets[0].marker, packets[0].padding, packets[0].extensions) == (False, 0, {9: b"x"})
+
+
+def test_a_restored_frame_is_not_sent_twice_when_its_packet_comes_after_all(microphone):
+    microphone.publish(rtp(1, 960, b"\x6ffirst", **RED), rtp(3, 2880, OLD_AND_NEW, **RED))
+
+    assert microphone.publish(rtp(2, 1920, b"\x6fold", **RED)) == []
+    assert microphone.engine.up_track_statistics([microphone.up])[0].packets == (3,)
+
+
+def test_of_a_longer_gap_only_the_last_frame_is_there(microphone):
+    microphone.publish(rtp(1, 960, b"\x6ffirst", **RED))
+
+    assert [p.seq for p in microphone.publish(rtp(5, 4800, OLD_AND_NEW, **RED))] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xef\x0f\x00\x00\x6fnew", b"\xef\x0f\x03\xff\x6foldnew", b"\xef\x0f\x00", b"\x6fnew"]
+)
+def test_nothing_is_restored_from_redundancy_that_has_nothing(microphone, payload):
+    microphone.publish(rtp(1, 960, b"\x6ffirst", **RED))
+
+    assert [p.seq for p in microphone.publish(rtp(3, 2880, payload, **RED))] == [3]
+
+
 @pytest.mark.parametrize(
     "payload", [b"\xef\x00\x00\x09\x6foldnew", b"\xef\x00\x00", b"\xef\x00\x00\x03\x6fold", b"\xef", b"\x6f"]
 )

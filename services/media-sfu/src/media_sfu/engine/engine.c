@@ -306,10 +306,10 @@ struct rw_engine {
 
     /* This batch. */
     uint8_t (*slots)[SLOT_ROOM];
-    packet packets[SLOTS + 1];
+    packet packets[2 * SLOTS]; /* those received, then those restored */
     int32_t lengths[SLOTS];
     rw_address remotes[SLOTS], locals[SLOTS];
-    uint32_t slot_count;
+    uint32_t slot_count, restored_count;
     list touched;
 
     /* What it sends. */
@@ -770,8 +770,10 @@ static void chain_packet(rw_engine *e, up_track *t, int32_t index) {
     t->last_packet = index;
 }
 
+enum origin { RECEIVED, RESENT, RESTORED };
+
 /* A packet of a known layer, in plain text: statistics, ring, gaps. Then it waits for the batch's forwarding. */
-static void accept_packet(rw_engine *e, source *s, int32_t index, uint16_t seq, bool repaired) {
+static void accept_packet(rw_engine *e, source *s, int32_t index, uint16_t seq, enum origin origin) {
     packet *p = &e->packets[index];
     up_track *t = s->track;
     uint8_t codec = t->parameters.codecs[p->payload_type];
@@ -782,7 +784,7 @@ static void accept_packet(rw_engine *e, source *s, int32_t index, uint16_t seq, 
     p->source = s;
     p->arrival = e->now;
     if (!s->heard) {
-        if (repaired) return; /* nothing was asked for yet */
+        if (origin != RECEIVED) return; /* nothing was asked for yet */
         s->heard = true;
         s->first = s->highest = (int64_t)seq + 65536;
         s->packets = s->octets = 0;
@@ -791,13 +793,15 @@ static void accept_packet(rw_engine *e, source *s, int32_t index, uint16_t seq, 
         p->extended_seq = unwrap(s->highest, seq);
     }
     bool asked = s->missing_count && p->extended_seq < s->highest && clear_missing(e, s, p->extended_seq);
-    if (repaired) {
+    if (origin == RESENT) {
         if (!asked || ring_find(&s->ring, p->extended_seq)) {
             e->counters.drop_duplicate++;
             return;
         }
         s->recovered++;
         e->counters.rtx_recovered++;
+    } else if (origin == RESTORED) {
+        s->recovered++;
     } else {
         s->packets++;
         s->octets += p->length;
@@ -850,7 +854,38 @@ static void receive_rtx(rw_engine *e, source *s, int32_t index) {
         e->counters.drop_malformed++;
         return;
     }
-    accept_packet(e, s, index, seq, true);
+    accept_packet(e, s, index, seq, RESENT);
+}
+
+/*
+ * RFC 2198: when the packet before this one did not come, its frame is here too, in the last redundant block. It goes out as a packet of its own, so that
+ * what the publisher's line loses and what a subscriber's line loses do not add up.
+ */
+static void restore_before(rw_engine *e, source *s, const packet *p) {
+    const uint8_t *octets = p->octets;
+    uint16_t seq = get16(octets + 2);
+    int64_t gap = s->heard ? unwrap(s->highest, seq) - s->highest - 1 : 0;
+    if (gap < 1 || gap > AUDIO_RING / 2 || e->restored_count == SLOTS) return;
+    uint32_t at = p->header_length, end = at + p->payload_length, header = 0, length = 0, blocks = 0;
+    for (; at < end && octets[at] & 0x80; at += 4) {
+        if (end - at < 5) return;
+        header = at;
+        length = get16(octets + at + 2) & 0x3ff;
+        blocks += length;
+    }
+    if (!length || end - at < 1 + blocks) return;
+    int32_t index = (int32_t)(SLOTS + e->restored_count++);
+    uint8_t *room = e->slots[index];
+    packet *before = &e->packets[index];
+    memcpy(room, octets, p->header_length);
+    memcpy(room + p->header_length, octets + at + 1 + blocks - length, length);
+    room[0] &= 0xdf; /* no padding */
+    room[1] = octets[header] & 0x7f;
+    put16(room + 2, (uint16_t)(seq - 1));
+    put32(room + 4, p->rtp_time - (get16(octets + header + 1) >> 2));
+    before->octets = room;
+    before->length = (uint16_t)(p->header_length + length);
+    if (parse_rtp(before)) accept_packet(e, s, index, (uint16_t)(seq - 1), RESTORED);
 }
 
 static void note_arrival(rw_engine *e, peer *from, const source *s, const packet *p) {
@@ -904,7 +939,8 @@ static void receive_rtp(rw_engine *e, peer *from, int32_t index, uint8_t *octets
         return;
     }
     note_arrival(e, from, media ? media : repair, p);
-    if (media) accept_packet(e, media, index, get16(octets + 2), false);
+    if (media && media->track->parameters.codecs[p->payload_type] == RW_CODEC_RED) restore_before(e, media, p);
+    if (media) accept_packet(e, media, index, get16(octets + 2), RECEIVED);
     else receive_rtx(e, repair, index);
 }
 
@@ -1798,7 +1834,7 @@ static void work(rw_engine *e) {
     count_batch(e);
     for (uint32_t i = 0; i < e->slot_count; i++) receive_datagram(e, (int32_t)i);
     for (uint32_t i = 0; i < e->touched.count; i++) forward_track(e, e->touched.items[i]);
-    e->touched.count = 0;
+    e->touched.count = e->restored_count = 0;
     send_due(e);
 }
 
@@ -2120,7 +2156,7 @@ rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto) {
     e->unbound_credit = policy->unbound_per_second;
     e->peers.first_free = e->ups.first_free = e->downs.first_free = UINT32_MAX;
     e->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    e->slots = calloc(SLOTS, sizeof *e->slots);
+    e->slots = calloc(2 * SLOTS, sizeof *e->slots);
     e->arena = aligned_alloc(64, ARENA_SIZE);
     e->events = calloc(EVENTS, sizeof *e->events);
     sending *s = &e->sending;
