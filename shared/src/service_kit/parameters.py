@@ -1,8 +1,6 @@
 """Parameters of a REST request, from a form body or a query string: repeated names, strict UTF-8, typed reading with the contract's errors."""
 
-import json
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 from contract.errors import Refused
@@ -90,13 +88,3 @@ class Parameters:
             return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
         except OverflowError as error:
             raise invalid(name) from error
-
-    def json(self, name: str, code: int = 20001) -> Any:  # JSON is anything; who reads it validates it
-        """A parameter that holds JSON text. Raises `Refused` with `code` when it does not."""
-        value = self.text(name, code)
-        if value is None:
-            return None
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise invalid(name) if code == 20001 else Refused(code) from error

@@ -165,6 +165,7 @@ async def test_recordings_are_listed_filtered_and_paged(api: RoomsApi) -> None:
     for recording in made:
         await tell(api.bus, recording.started())
     await tell(api.bus, made[0].completed(), made[2].failed())
+    await tell(api.bus, made[0].completed(), made[2].started())  # again, and too late: nothing changes
     sids = [recording.sid for recording in made]
 
     async def listed(query: str, room: str | None = None) -> list[int]:

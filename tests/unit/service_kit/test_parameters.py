@@ -78,10 +78,3 @@ def test_dates(raw: bytes, value: datetime) -> None:
 def test_other_dates_are_refused(text: str) -> None:
     with pytest.raises(Refused):
         Parameters([("D", text)]).date("D")
-
-
-def test_json_text() -> None:
-    assert Parameters([("Rules", '[{"all": true}]')]).json("Rules") == [{"all": True}]
-    with pytest.raises(Refused) as refused:
-        Parameters([("Rules", "[")]).json("Rules", 53120)
-    assert refused.value.code == 53120
