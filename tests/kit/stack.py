@@ -27,12 +27,13 @@ class Roomwire:
         self.account_sid, self.auth_token = ACCOUNT_SID, secrets.token_hex(16)
         self.key_sid, self.key_secret = KEY_SID, secrets.token_hex(16)
         self._logs = folder / "logs"
+        self.data = folder / "data"
         self._shown: dict[Path, int] = {}
         self._expected_ends: set[str] = set()
         self.unexpected_ends: list[tuple[str, int]] = []
         """Services that died without being killed by a test, with their exit codes."""
         self.stack = Stack(
-            folder / "data",
+            self.data,
             {
                 "ROOMWIRE_ACCOUNT_SID": self.account_sid,
                 "ROOMWIRE_AUTH_TOKEN": self.auth_token,

@@ -61,6 +61,7 @@ async def test_the_gateway_is_killed_with_a_publish_in_flight(join: Join, rest: 
         assert time.monotonic() - returned_at < CATCH_UP_S
 
     assert rest.participants() == {alice.sid: "connected", bob.sid: "connected"}
+    assert [entry.name for entry in roomwire.data.iterdir() if "gateway" in entry.name] == []  # it has nothing to lose
 
 
 async def connected_or_refused(tab: Tab, token: str, **options: Any) -> tuple[int | None, float]:
