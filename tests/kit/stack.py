@@ -38,6 +38,7 @@ class Roomwire:
                 "ROOMWIRE_ACCOUNT_SID": self.account_sid,
                 "ROOMWIRE_AUTH_TOKEN": self.auth_token,
                 "ROOMWIRE_API_KEYS": f"{self.key_sid}:{self.key_secret}",
+                "ROOMWIRE_ALLOW_PRIVATE_CALLBACKS": "true",
                 **(settings or {}),
             },
             services=services,
