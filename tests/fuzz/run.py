@@ -5,6 +5,9 @@ Fuzz the packet engine: build target and driver under ASAN and UBSAN, feed the c
     python tests/fuzz/run.py --inputs 1000000       # what `make fuzz` does
     python tests/fuzz/run.py --replay FILE          # one input again, after a failure
 
+`corpus/` has walks of a call of two Chromiums over a lossy line: what they sent, decrypted, with the SSRCs and payload types of the target's world, media cut to
+90 octets.
+
 Needs gcc (or clang as $CC) and gcov. An input that fails is left in `fuzz-failure-*.bin`. Where clang has libFuzzer, target.c is a target of its
 as well: clang -fsanitize=fuzzer,address,undefined target.c.
 """
