@@ -1,21 +1,74 @@
-"""A UDP relay between clients and a media node that behaves like a NAT: it can fall silent, and it can give its clients new addresses."""
+"""
+A UDP relay between clients and a media node that behaves like a NAT on a bad line: it can fall silent, give its clients new addresses, lose, delay,
+reorder and repeat.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 Address = tuple[str, int]
 
 
+@dataclass(slots=True)
+class Line:
+    """
+    What one direction does to datagrams, decided by a seed. Chances are from 0 to 1; what is reordered comes `behind_s` later than its turn.
+
+    `carried`, `lost`, `reordered` and `repeated` count.
+    """
+
+    seed: int
+    loss: float = 0.0
+    delay_s: float = 0.0
+    reorder: float = 0.0
+    behind_s: float = 0.01
+    repeat: float = 0.0
+    carried: int = 0
+    lost: int = 0
+    reordered: int = 0
+    repeated: int = 0
+    _chance: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+
+    def carry(self) -> list[float]:
+        """Delays in seconds of each copy of the next datagram that arrives; none when it is lost."""
+        self.carried += 1
+        if self._chance.random() < self.loss:
+            self.lost += 1
+            return []
+        delay = self.delay_s
+        if self._chance.random() < self.reorder:
+            self.reordered += 1
+            delay += self.behind_s
+        if self._chance.random() < self.repeat:
+            self.repeated += 1
+            return [delay, delay]
+        return [delay]
+
+    def __str__(self) -> str:
+        return f"{self.carried} datagrams: {self.lost} lost ({self.lost / max(1, self.carried):.1%}), {self.reordered} reordered, {self.repeated} repeated"
+
+
 class UdpRelay:
-    """Listens on `port` of 127.0.0.1. While `open` is false it loses everything in both directions."""
+    """
+    Listens on `port` of 127.0.0.1. While `open` is false it loses everything in both directions. Each client keeps the lines `up` (towards the node)
+    and `down` that there were when it came.
+    """
 
     def __init__(self) -> None:
+        self.up = Line(0)
+        self.down = Line(0)
         self._target: Address | None = None
         self._front: asyncio.DatagramTransport | None = None
         self._flows: dict[Address, asyncio.DatagramTransport] = {}
+        self._lines: dict[Address, tuple[Line, Line]] = {}
         self._making: dict[Address, asyncio.Task[None]] = {}
         self.port = 0
         self.open = True
@@ -47,16 +100,27 @@ class UdpRelay:
     def _from_client(self, data: bytes, client: Address) -> None:
         if not self.open or self._target is None:
             return
+        up, _ = self._lines.setdefault(client, (self.up, self.down))
+        self._carry(up, lambda: self._to_node(data, client))
+
+    def _to_node(self, data: bytes, client: Address) -> None:
         flow = self._flows.get(client)
         if flow is not None:
             flow.sendto(data)
         elif client not in self._making:
             self._making[client] = asyncio.create_task(self._make_flow(client, data))
 
+    def _carry(self, line: Line, deliver: Callable[[], None]) -> None:
+        for delay_s in line.carry():
+            if delay_s:
+                asyncio.get_running_loop().call_later(delay_s, deliver)
+            else:
+                deliver()
+
     async def _make_flow(self, client: Address, first: bytes) -> None:
         def to_client(data: bytes, _: Address) -> None:
-            if self.open and self._front is not None:
-                self._front.sendto(data, client)
+            if self.open:
+                self._carry(self._lines[client][1], lambda: self._to_client(data, client))
 
         try:
             flow, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -66,6 +130,10 @@ class UdpRelay:
             flow.sendto(first)
         finally:
             del self._making[client]
+
+    def _to_client(self, data: bytes, client: Address) -> None:
+        if self._front is not None and not self._front.is_closing():
+            self._front.sendto(data, client)
 
 
 class _Side(asyncio.DatagramProtocol):

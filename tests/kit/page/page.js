@@ -243,7 +243,14 @@ window.kit = {
 
   hear: sid => meters.get(sid)?.hear() ?? null,
 
-  /** The RTP streams that the browser receives, from its own statistics. */
+  /** RTP streams (`inbound-rtp` or `outbound-rtp`) and candidate pairs as the browser's own statistics have them. */
+  async statistics(type) {
+    const open = [...window.connections].filter(connection => connection.connectionState !== 'closed');
+    const all = await Promise.all(open.map(connection => connection.getStats()));
+    return all.flatMap(report => [...report.values()].filter(one => one.type === type));
+  },
+
+  /** The RTP streams that the browser receives, as the SDK tells them. */
   async inbound() {
     const reports = await room.getStats();
     return reports.flatMap(report => [
@@ -252,5 +259,11 @@ window.kit = {
       ...report.remoteAudioTrackStats.map(({ trackSid, codec, bytesReceived, packetsReceived, packetsLost, audioLevel }) =>
         ({ kind: 'audio', trackSid, codec, bytesReceived, packetsReceived, packetsLost, audioLevel })),
     ]);
+  },
+
+  /** The two ends of the path that media takes now: candidates of this side and of the node's. */
+  async route() {
+    const [{ activeIceCandidatePair }] = await room.getStats();
+    return activeIceCandidatePair && { local: activeIceCandidatePair.localCandidate, remote: activeIceCandidatePair.remoteCandidate };
   },
 };
