@@ -86,7 +86,7 @@ export class Tile {
   }
 
   showNotes() {
-    this.note.textContent = this.noted || (this.isPaused ? "Paused: slow connection" : "");
+    this.note.textContent = this.noted || (this.isPaused ? "Video paused" : "");
     this.root.classList.toggle("dimmed", this.note.textContent !== "");
   }
 
