@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from tests.kit.recordings import NodeRecording, tell
-from tests.kit.signaling import signaling
+from tests.kit.signaling import SignalingClient, signaling
 from tests.kit.stack import Roomwire
 
 RULES = [{"type": "include", "all": True}, {"type": "exclude", "publisher": "bob", "kind": "video"}]
@@ -114,6 +115,29 @@ async def test_a_recording_is_found_fetched_by_its_link_and_deleted(
     assert within(recording.sid).delete()
     assert recordings(recording.sid).fetch().status == "deleted"
     assert (within.list(), fetch(link).status_code) == ([], 404)
+
+
+async def test_clients_are_told_while_their_room_is_recorded(
+    client: Client, roomwire: Roomwire, room_name: str, bus: Bus
+) -> None:
+    recording = NodeRecording(client.video.v1.rooms.create(unique_name=room_name).sid)
+
+    async def told(socket: SignalingClient) -> dict[str, Any]:
+        """What the next message that speaks of recording says of it."""
+        while "recording" not in (update := await socket.body("update")):
+            pass
+        return dict(update["recording"])
+
+    async with signaling(roomwire.ws_server) as socket:
+        before = (await socket.join(roomwire.token("alice"), room_name))["recording"]
+        await tell(bus, recording.started())
+        during = await told(socket)
+        await tell(bus, recording.completed())
+        after = await told(socket)
+        await socket.leave()
+
+    assert [state["is_recording"] for state in (before, during, after)] == [False, True, False]
+    assert before["revision"] < during["revision"] < after["revision"]
 
 
 async def test_recordings_are_listed_in_pages(client: Client, room_name: str, bus: Bus) -> None:
