@@ -260,10 +260,4 @@ window.kit = {
         ({ kind: 'audio', trackSid, codec, bytesReceived, packetsReceived, packetsLost, audioLevel })),
     ]);
   },
-
-  /** The two ends of the path that media takes now: candidates of this side and of the node's. */
-  async route() {
-    const [{ activeIceCandidatePair }] = await room.getStats();
-    return activeIceCandidatePair && { local: activeIceCandidatePair.localCandidate, remote: activeIceCandidatePair.remoteCandidate };
-  },
 };
