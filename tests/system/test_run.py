@@ -165,6 +165,26 @@ def test_what_cannot_work_is_told_by_the_name_of_the_variable(tmp_path: Path) ->
     assert bad.log.read_text().startswith("ROOMWIRE_SFU_PORT: ")
 
 
+def test_a_data_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path) -> None:
+    launched = Launched(tmp_path, tmp_path / "run.log", ROOMWIRE_DATA="/dev/null/var")
+
+    assert launched.process.wait(PATIENCE_S) == 2
+    assert launched.log.read_text() == "ROOMWIRE_DATA: cannot write into /dev/null/var: Not a directory\n"
+
+
+def test_ctrl_c_while_it_loads_is_quiet(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roomwire", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: "pydantic_core" in Path(f"/proc/{process.pid}/maps").read_text(), "modules are being loaded")
+
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=PATIENCE_S)
+
+    assert "Traceback" not in told
+    assert process.returncode == -signal.SIGINT
+
+
 def test_a_master_key_that_others_may_read_stops_the_start(tmp_path: Path) -> None:
     key = tmp_path / "var" / "token-issuer" / "master.key"
     key.parent.mkdir(parents=True)

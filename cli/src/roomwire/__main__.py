@@ -1,6 +1,7 @@
 """The `roomwire` command. Each of its commands is a module of its own, loaded when it is asked for."""
 
 import argparse
+import signal
 
 
 def main() -> None:
@@ -20,8 +21,11 @@ def main() -> None:
         raise SystemExit(code)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    # Nothing is to be stopped before everything is loaded; an exception in the middle of an import would only be noise.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     from roomwire.run import run
 
+    signal.signal(signal.SIGINT, before)
     run()
 
 

@@ -106,8 +106,12 @@ def _credentials(chosen: dict[str, str]) -> Credentials:
 @contextlib.contextmanager
 def _only_one(data: Path) -> Iterator[None]:
     """Hold the data folder: two systems on one would fight. The lock ends with the process, however that ends."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "run.lock").open("w") as file:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "run.lock").open("w")
+    except OSError as error:
+        _refuse(f"ROOMWIRE_DATA: cannot write into {data}: {error.strerror}")
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

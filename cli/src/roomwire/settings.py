@@ -1,5 +1,6 @@
 """What `roomwire run` can be told, by `ROOMWIRE_*` variables or `.env`. Each service reads what is its own besides."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -63,13 +64,14 @@ def ports_in_use(settings: RunSettings) -> list[str]:
         kind = socket.SOCK_DGRAM if name == "sfu_port" else socket.SOCK_STREAM
         if (port, kind) in seen:
             told.append(f"{variable}: port {port} is taken by {seen[port, kind]}")
-        elif not _can_bind(settings.host, port, kind):
-            told.append(f"{variable}: port {port} is in use")
+        elif reason := _cannot_bind(settings.host, port, kind):
+            told.append(f"{variable}: port {port} {reason}")
         seen[port, kind] = variable
     return told
 
 
-def _can_bind(host: str, port: int, kind: socket.SocketKind) -> bool:
+def _cannot_bind(host: str, port: int, kind: socket.SocketKind) -> str:
+    """Why not; empty when it can be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:
@@ -78,6 +80,6 @@ def _can_bind(host: str, port: int, kind: socket.SocketKind) -> bool:
             )  # as the servers do: an old connection is no server
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound at {host}: {error.strerror}"
+    return ""

@@ -1,17 +1,40 @@
 """A service's own database: SQLite in its data folder by default, PostgreSQL by URL. Opens and migrates it; knows no table."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from pydantic import BeforeValidator
 from sqlalchemy import Connection, Dialect, Engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def _database_url(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value == "":
+        return None
+    try:
+        backend = make_url(value).get_backend_name()
+    except ArgumentError:
+        backend = ""
+    if backend not in _DRIVERS:
+        raise ValueError("wants postgresql://... or sqlite:///...")
+    return value
+
+
+DatabaseUrl = Annotated[str | None, BeforeValidator(_database_url)]
+"""A setting that `open_database` takes; empty is unset."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database could not be opened when the service started. The message says why, and no password."""
 
 
 def open_database(url: str | None, default_file: Path) -> AsyncEngine:
@@ -81,7 +104,10 @@ def begin_immediately(engine: Engine) -> None:
 
 
 async def migrate(engine: AsyncEngine, versions: Path, version_table: str) -> None:
-    """Bring the tables up to date with the Alembic migrations in `versions`, recorded in a version table of the service's own."""
+    """
+    Bring the tables up to date with the Alembic migrations in `versions`, recorded in a version table of the service's own. Raises
+    `DatabaseUnavailable`.
+    """
 
     def upgrade(connection: Connection) -> None:
         config = Config()
@@ -91,9 +117,13 @@ async def migrate(engine: AsyncEngine, versions: Path, version_table: str) -> No
         config.attributes.update(connection=connection, version_table=version_table)
         command.upgrade(config, "head")
 
-    async with engine.connect() as connection:
-        await connection.run_sync(upgrade)
-        await connection.commit()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(upgrade)
+            await connection.commit()
+    except OperationalError as error:
+        name = "ROOMWIRE_DATA" if engine.dialect.name == "sqlite" else "ROOMWIRE_DATABASE_URL"
+        raise DatabaseUnavailable(f"{name}: cannot open the database: {error.orig}") from error
 
 
 def _escaped(path: Path) -> str:

@@ -39,5 +39,5 @@ def load(kind: type[S]) -> S:
 def _refuse(error: ValidationError) -> NoReturn:
     for detail in error.errors(include_input=False, include_url=False):
         name = "ROOMWIRE_" + "_".join(str(part) for part in detail["loc"]).upper()
-        print(f"{name}: {detail['msg']}", file=sys.stderr)
+        print(f"{name}: {detail['msg'].removeprefix('Value error, ')}", file=sys.stderr)
     raise SystemExit(2)

@@ -4,7 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from service_kit.database import migrate, open_database
+from pydantic import TypeAdapter, ValidationError
+from roomwire.stack import free_port
+from service_kit.database import DatabaseUnavailable, DatabaseUrl, migrate, open_database
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -69,3 +71,29 @@ async def test_transactions_that_read_then_write_wait_for_each_other(tmp_path: P
     async with engine.begin() as connection:
         assert (await connection.execute(text("SELECT n FROM counter"))).scalar_one() == 20
     await engine.dispose()
+
+
+async def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:
+    engine = open_database(f"postgresql://someone:hidden@127.0.0.1:{free_port()}/rooms", tmp_path / "unused.db")
+
+    with pytest.raises(DatabaseUnavailable, match=r"^ROOMWIRE_DATABASE_URL: cannot open the database: ") as told:
+        await migrate(engine, tmp_path, "version")
+
+    assert "hidden" not in str(told.value)
+
+
+async def test_a_file_that_cannot_be_opened_is_told_by_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "rooms.db").mkdir()
+
+    with pytest.raises(DatabaseUnavailable, match=r"^ROOMWIRE_DATA: cannot open the database: "):
+        await migrate(open_database(None, tmp_path / "rooms.db"), tmp_path, "version")
+
+
+def test_only_urls_of_databases_that_we_know_are_taken() -> None:
+    setting: TypeAdapter[str | None] = TypeAdapter(DatabaseUrl)
+
+    assert setting.validate_python("postgres://rooms@db/rooms") == "postgres://rooms@db/rooms"
+    assert setting.validate_python("") is None
+    for url in ("mysql://db/rooms", "db/rooms", "://"):
+        with pytest.raises(ValidationError, match="wants postgresql"):
+            setting.validate_python(url)

@@ -50,3 +50,9 @@ def test_a_port_that_is_in_use_is_told_by_its_variable() -> None:
 
     assert f"ROOMWIRE_ROOMS_API_PORT: port {port} is in use" in told
     assert f"ROOMWIRE_DEMO_PORT: port {port} is taken by ROOMWIRE_ROOMS_API_PORT" in told
+
+
+def test_an_address_that_is_not_of_this_machine_is_no_port_in_use() -> None:
+    told = ports_in_use(RunSettings(host="192.0.2.1"))
+
+    assert "ROOMWIRE_DEMO_PORT: port 3000 cannot be bound at 192.0.2.1: Cannot assign requested address" in told

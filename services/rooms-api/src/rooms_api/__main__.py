@@ -1,6 +1,9 @@
 """`python -m rooms_api` runs the service."""
 
+import sys
+
 from service_kit.bus import Bus
+from service_kit.database import DatabaseUnavailable
 from service_kit.logging import configure_logging
 from service_kit.serving import run, serve
 from service_kit.settings import load
@@ -24,4 +27,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main())
+    try:
+        run(main())
+    except DatabaseUnavailable as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import Field
+from service_kit.database import DatabaseUrl
 from service_kit.rest_settings import RestSettings
 from service_kit.settings import Port
 
@@ -11,7 +12,7 @@ class RoomsSettings(RestSettings):
     """See the fields. Limits on rooms are those of the REST contract, section 6."""
 
     rooms_api_port: Port = 8080
-    database_url: str | None = None
+    database_url: DatabaseUrl = None
     """`postgresql://...`; without it SQLite in the data folder."""
     ad_hoc_rooms: bool = True
     """Whether a client that connects to a room that is not there creates it."""

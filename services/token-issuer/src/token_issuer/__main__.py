@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 from service_kit.bus import Bus
+from service_kit.database import DatabaseUnavailable
 from service_kit.logging import configure_logging
 from service_kit.serving import run, serve
 from service_kit.settings import load
@@ -45,7 +46,7 @@ def main() -> None:
         else:
             configure_logging("token-issuer", settings.log_level, settings.log_format)
             run(service(settings))
-    except (VaultError, SetupRefused) as error:
+    except (VaultError, SetupRefused, DatabaseUnavailable) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
 

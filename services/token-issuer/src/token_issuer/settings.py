@@ -6,6 +6,7 @@ from typing import Annotated
 from contract.ids import ACCOUNT, API_KEY, is_sid
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import NoDecode
+from service_kit.database import DatabaseUrl
 from service_kit.rest_settings import RestSettings
 from service_kit.settings import Port
 
@@ -22,7 +23,7 @@ class IssuerSettings(RestSettings):
     """Read from `ROOMWIRE_*`."""
 
     token_issuer_port: Port = 8081
-    database_url: str | None = None
+    database_url: DatabaseUrl = None
     master_key_file: Path | None = None
     """`token-issuer/master.key` in the data folder when unset. Replicas on one database need the same one."""
     account_sid: Annotated[str, AfterValidator(_account_sid)] | None = None
@@ -58,7 +59,7 @@ class IssuerSettings(RestSettings):
             raise ValueError("wants stun:, turn: or turns: URLs, separated by commas")
         return urls
 
-    @field_validator("database_url", "account_sid", "auth_token", "master_key_file", "turn_secret", mode="before")
+    @field_validator("account_sid", "auth_token", "master_key_file", "turn_secret", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
