@@ -313,7 +313,7 @@ static void open_up(uint8_t n, uint8_t from, uint8_t how) {
     if (how & 32) q.ssrcs[q.layers - 1] = q.ssrcs[0]; /* a liar's SDP */
     q.codecs[96] = RW_CODEC_VP8, q.codecs[102] = RW_CODEC_H264, q.codecs[111] = RW_CODEC_OTHER, q.codecs[63] = RW_CODEC_RED;
     q.repairs[97] = 96, q.repairs[103] = 102;
-    q.audio_level_id = 1, q.send_time_id = 2, q.transport_sequence_id = how & 64 ? 3 : 0;
+    q.audio_level_id = 1, q.transport_sequence_id = how & 64 ? 3 : 0;
     rw_remove_up_track(w.engine, w.ups[n]);
     w.ups[n] = rw_add_up_track(w.engine, w.peers[from % PEERS], &q);
 }
@@ -331,6 +331,7 @@ static void open_down(uint8_t n, uint8_t to, uint8_t of, uint8_t how) {
     if (!(how & 2)) q.rtx_payload_types[102] = 127;
     for (int i = 1; i < 16; i++) q.extensions[i] = (uint8_t)(how & 8 ? 16 - i : how & 16 ? 0 : i + 20);
     q.playout_delay_id = how & 128 ? 9 : how & 16 ? 17 : 0;
+    q.send_time_id = how & 8 ? 5 : how & 4 ? 18 : 0;
     memset(q.cname, 'a', q.cname_length);
     rw_remove_down_track(w.engine, w.downs[n]);
     w.downs[n] = rw_add_down_track(w.engine, w.peers[to % PEERS], w.ups[of % UPS], &q);

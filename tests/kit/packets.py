@@ -101,13 +101,20 @@ def read_rtp(data: bytes) -> Rtp:
     first, second, seq, time, ssrc = struct.unpack_from("!BBHII", data)
     assert first >> 6 == 2
     at = 12 + 4 * (first & 15)
-    extensions: dict[int, bytes] = {}
     if first & 0x10:
-        profile, words = struct.unpack_from("!HH", data, at)
-        extensions = dict(_elements(profile, data[at + 4 : at + 4 + 4 * words]))
-        at += 4 + 4 * words
+        at += 4 + 4 * int(struct.unpack_from("!H", data, at + 2)[0])
     padding = data[-1] if first & 0x20 else 0
+    extensions = dict(extension_elements(data))
     return Rtp(second & 127, bool(second & 128), seq, time, ssrc, data[at : len(data) - padding], padding, extensions)
+
+
+def extension_elements(data: bytes) -> list[tuple[int, bytes]]:
+    """Header extensions of an RTP packet in their order, of either form."""
+    if not data[0] & 0x10:
+        return []
+    at = 12 + 4 * (data[0] & 15)
+    profile, words = struct.unpack_from("!HH", data, at)
+    return list(_elements(profile, data[at + 4 : at + 4 + 4 * words]))
 
 
 def _elements(profile: int, block: bytes) -> Iterator[tuple[int, bytes]]:

@@ -63,6 +63,10 @@ PLAIN: Mapping[str, tuple[str, str]] = {
     "gso_datagrams_out": ("gso_datagrams", "Datagrams that left by UDP GSO; their share of all out is the GSO share."),
     "gso_refused": ("gso_refused", "Messages that the kernel or device would not segment; sent one by one."),
     "batches_out": ("batches_out", "Calls that sent something."),
+    "send_time_no_room": (
+        "send_time_no_room",
+        "Packets sent without a send time: their header extensions left no room.",
+    ),
 }
 
 

@@ -3,6 +3,7 @@ What a down track does, in plain Python without rings, windows or wrapped number
 finds numbers by dictionary, where the engine has fixed tables and 16 bits.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 LARGEST_GAP = 511
@@ -169,3 +170,23 @@ class Subscriber:
         if not keep:
             self.picture_offset += 1
         return keep
+
+
+def mapped(
+    elements: Sequence[tuple[int, bytes]],
+    room: int,
+    ids: Mapping[int, int],
+    send_time: tuple[int, bytes],
+    *,
+    two_byte: bool,
+) -> list[tuple[int, bytes]]:
+    """
+    The header extension elements that a subscriber gets of these, in a block of `room` octets. `ids` are its own by the publisher's; `send_time` its id for
+    that (0: none) and the time.
+    """
+    head, largest = (2, 255) if two_byte else (1, 14)
+    kept = [(ids[number], value) for number, value in elements if 0 < ids.get(number, 0) <= largest]
+    used = sum(head + len(value) for _, value in kept)
+    if 0 < send_time[0] <= largest and used + head + 3 <= room:
+        kept.append(send_time)
+    return kept

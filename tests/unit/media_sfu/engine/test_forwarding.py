@@ -2,7 +2,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from media_sfu.engine.forwarder import AUDIO_LEVEL
+from media_sfu.engine.forwarder import AUDIO_LEVEL, TRANSPORT_SEQUENCE
 from media_sfu.forwarder import StaleHandle, UpTrackParameters
 
 from tests.kit.packets import nack, one_byte_extensions, rtp, two_byte_extensions, vp8
@@ -119,10 +119,13 @@ def test_redundancy_that_lies_about_its_blocks_is_not_taken_apart(make_room, pay
     assert room.publish(rtp(1, 960, payload, ssrc=0x4441, payload_type=63)) == []
 
 
+AT_TEN = bytes([0x28, 0, 0])  # 10 s in 6.18 fixed point
+
+
 def test_extensions_get_the_subscribers_ids_and_the_rest_is_blanked(camera):
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({4: b"0", 3: b"\x01", 9: b"??"})))
 
-    assert packet.extensions == {7: b"\x01"}
+    assert packet.extensions == {7: b"\x01", 5: AT_TEN}
 
 
 def test_two_byte_extensions_are_mapped_as_well(camera):
@@ -130,16 +133,59 @@ def test_two_byte_extensions_are_mapped_as_well(camera):
 
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions))
 
-    assert packet.extensions == {7: b"\x02"}
+    assert packet.extensions == {7: b"\x02", 5: AT_TEN}
 
 
-def test_the_send_time_is_the_time_of_sending(camera):
-    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"\0\0\0"})), now=2.5)
+def test_the_send_time_is_the_time_of_sending_not_the_publishers(camera):
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"})), now=2.5)
 
     assert packet.extensions == {5: bytes([0x0A, 0, 0])}  # 2.5 s in 6.18 fixed point
 
 
-def test_without_rtx_the_send_time_stays_the_publishers_so_that_a_repetition_is_identical(make_room):
+@pytest.mark.parametrize("extensions", [one_byte_extensions({1: b"nn"}), two_byte_extensions({1: b"nnn"})])
+def test_the_send_time_takes_the_room_of_the_publishers_transport_wide_number(make_room, extensions):
+    room = make_room(replace(CAMERA, extensions={TRANSPORT_SEQUENCE: 1}))
+    data = rtp(1, 0, vp8(key=True), extensions=extensions)
+
+    [packet] = room.publish(data)
+
+    assert packet.extensions == {5: AT_TEN}
+    assert [len(sent) for to, sent in room.sent if to == SUBSCRIBER] == [len(data)]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "left"),
+    [
+        (one_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
+        (two_byte_extensions({1: b"nn"}), {}),
+        (one_byte_extensions({3: b"\x01", 1: b"n"}), {7: b"\x01"}),
+    ],
+)
+def test_without_room_there_is_no_send_time(camera, extensions, left):
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions))
+
+    assert packet.extensions == left
+    assert camera.count("send_time_no_room") == 1
+
+
+def test_no_send_time_is_written_into_an_extension_of_another_kind(camera):
+    unknown = b"\xca\xfe\x00\x01elem"
+    camera.publish(rtp(1, 0, vp8(key=True), extensions=unknown))
+
+    [sent] = [data for to, data in camera.sent if to == SUBSCRIBER]
+    assert sent[12:20] == b"\xca\xfe\x00\x01\0\0\0\0"
+
+
+def test_what_is_sent_again_as_rtx_has_the_time_of_that(camera):
+    extensions = one_byte_extensions({2: b"abc", 3: b"\x01"})
+    [first] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions), now=10.0)
+    [again] = camera.feedback(nack(0xAAAA, first.seq), now=10.5)
+
+    assert first.extensions == {7: b"\x01", 5: AT_TEN}
+    assert again.extensions == {7: b"\x01", 5: bytes([0x2A, 0, 0])}
+
+
+def test_without_rtx_there_is_no_send_time_so_that_a_repetition_is_identical(make_room):
     room = make_room(down=replace(VIEW, rtx_ssrc=None, rtx_payload_types={}))
     packet = rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"}))
 
@@ -147,7 +193,7 @@ def test_without_rtx_the_send_time_stays_the_publishers_so_that_a_repetition_is_
     [again] = room.feedback(nack(0xAAAA, first.seq), now=10.5)
 
     assert again == first
-    assert first.extensions == {5: b"abc"}
+    assert first.extensions == {}
 
 
 def test_contributing_sources_and_padding_are_kept(camera):
@@ -331,7 +377,7 @@ KNOWS_PLAYOUT = replace(VIEW, extensions={**VIEW.extensions, PLAYOUT: 8})
     [
         (b"", {}),
         (one_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
-        (one_byte_extensions({3: b"\x01", 9: b"??"}), {7: b"\x01"}),
+        (one_byte_extensions({3: b"\x01", 9: b"??"}), {7: b"\x01", 5: AT_TEN}),
         (two_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
     ],
 )

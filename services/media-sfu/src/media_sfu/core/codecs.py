@@ -22,10 +22,10 @@ NEGOTIATED_EXTENSIONS = frozenset(
     {AUDIO_LEVEL, MID, ABS_SEND_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, TRANSPORT_SEQUENCE}
 )
 
-FORWARDED_EXTENSIONS = frozenset({AUDIO_LEVEL, VIDEO_ORIENTATION, PLAYOUT_DELAY})
+SUBSCRIBER_EXTENSIONS = frozenset({AUDIO_LEVEL, VIDEO_ORIENTATION, PLAYOUT_DELAY, ABS_SEND_TIME})
 """
-What a subscriber gets of a publisher's extensions. Not the MID, which names the publisher's m-section, and not abs-send-time: it is the
-publisher's clock, and the subscriber's estimator would mix the clocks of several.
+What a subscriber gets: the publisher's, and send times that are the forwarder's own. Without those Chromium estimates from RTP timestamps, and takes the
+unequal pace of captured frames for a queue. Not the MID, which names the publisher's m-section.
 """
 
 TRANSPORT_FEEDBACK = "transport-cc"

@@ -601,7 +601,7 @@ class Negotiation:
             extensions={
                 extension.uri: extension.id
                 for extension in known.extensions
-                if extension.uri in codecs.FORWARDED_EXTENSIONS
+                if extension.uri in codecs.SUBSCRIBER_EXTENSIONS
             },
             cname=down.track.stream,
         )

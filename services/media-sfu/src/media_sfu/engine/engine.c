@@ -1137,23 +1137,34 @@ static bool has_rtx(const down_track *d, uint8_t payload_type) {
     return d->parameters.rtx_ssrc && d->parameters.rtx_payload_types[payload_type] != NONE;
 }
 
-/* Header extensions with the subscriber's ids, in place; what it did not negotiate becomes padding. */
-static void map_extensions(const rw_engine *e, const down_track *d, const packet *p, uint8_t *octets) {
-    const rw_up_parameters *up = &d->up->parameters;
-    uint32_t done = p->extension_offset, head = p->two_byte ? 2 : 1;
+/*
+ * Header extensions with the subscriber's ids, one after the other; where those were that it did not negotiate, absolute send time (6.18 fixed point
+ * seconds) finds room: browsers' publishers leave it out when they number packets transport-wide, and theirs would be another clock. The block keeps its size.
+ */
+static void map_extensions(rw_engine *e, const down_track *d, const packet *p, uint8_t *octets) {
+    uint32_t at = p->extension_offset, end = at + p->extension_length, head = p->two_byte ? 2 : 1;
+    uint8_t largest_id = p->two_byte ? 255 : 14, id;
     for (uint8_t i = 0; i < p->element_count; i++) {
         const element *x = &p->elements[i];
-        uint8_t id = d->parameters.extensions[x->id];
-        uint8_t *at = octets + x->offset;
-        uint32_t end = x->offset + head + x->length;
-        if (!id || (!p->two_byte && id > 14)) memset(at, 0, head + x->length);
-        else if (p->two_byte) at[0] = id;
-        else at[0] = (uint8_t)(id << 4 | (x->length - 1));
-        /* Absolute send time: 6.18 fixed point seconds. */
-        if (id && x->id == up->send_time_id && x->length == 3 && has_rtx(d, p->payload_type)) put24(at + head, (uint32_t)((e->now << 12) / 15625) & 0xffffff);
-        done = end;
+        id = d->parameters.extensions[x->id];
+        if (!id || id > largest_id) continue;
+        memmove(octets + at, octets + x->offset, head + x->length);
+        if (p->two_byte) octets[at] = id;
+        else octets[at] = (uint8_t)(id << 4 | (x->length - 1));
+        at += head + x->length;
     }
-    memset(octets + done, 0, p->extension_offset + p->extension_length - done);
+    id = d->parameters.send_time_id;
+    if (id && id <= largest_id && (p->two_byte || get16(octets + p->extension_offset - 4) == 0xbede) && has_rtx(d, p->payload_type)) {
+        if (at + head + 3 > end) {
+            e->counters.send_time_no_room++;
+        } else {
+            if (p->two_byte) octets[at] = id, octets[at + 1] = 3;
+            else octets[at] = (uint8_t)(id << 4 | 2);
+            put24(octets + at + head, (uint32_t)((e->now << 12) / 15625) & 0xffffff);
+            at += head + 3;
+        }
+    }
+    memset(octets + at, 0, end - at);
 }
 
 /* RFC 2198: the blocks of a redundant payload carry payload types of their own. */
@@ -1169,7 +1180,7 @@ static void map_redundancy(const down_track *d, const packet *p, uint8_t *octets
 }
 
 /* Write the packet as the subscriber is to see it. Returns its length, which is at most that of the packet. */
-static int patch(const rw_engine *e, const down_track *d, const packet *p, const sent *s, uint8_t *octets) {
+static int patch(rw_engine *e, const down_track *d, const packet *p, const sent *s, uint8_t *octets) {
     octets[1] = (uint8_t)((octets[1] & 0x80) | type_for(d, p));
     put16(octets + 2, (uint16_t)s->out);
     put32(octets + 4, p->rtp_time - s->time_offset);

@@ -58,7 +58,7 @@ typedef struct {
     uint8_t video;
     uint8_t codecs[128];            /* enum rw_codec by payload type */
     uint8_t repairs[128];           /* the payload type that this RTX payload type repairs; 255: no RTX */
-    uint8_t audio_level_id, send_time_id, transport_sequence_id; /* header extension ids, 0: none */
+    uint8_t audio_level_id, transport_sequence_id; /* header extension ids, 0: none */
 } rw_up_parameters;
 
 typedef struct {
@@ -67,7 +67,7 @@ typedef struct {
     uint8_t payload_types[128];     /* ours by the publisher's; 255: drop */
     uint8_t rtx_payload_types[128]; /* RTX type by the publisher's media type; 255: none */
     uint8_t extensions[256];        /* ours by the publisher's id; 0: blank */
-    uint8_t playout_delay_id;       /* ours, 0: the subscriber does not know it */
+    uint8_t playout_delay_id, send_time_id; /* ours, 0: the subscriber does not know it */
     char cname[RW_CNAME_SIZE];
     uint8_t cname_length;
 } rw_down_parameters;
@@ -107,7 +107,7 @@ typedef struct {
     uint64_t packets_forwarded, packets_recorded, datagrams_out, octets_out, batches_out, sends_out, gso_sends_out, gso_datagrams_out;
     uint64_t drop_truncated, drop_malformed, drop_unbound, drop_unbound_rate, drop_no_keys, drop_unknown_ssrc, drop_unprotect, drop_codec;
     uint64_t drop_record_full, drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;
-    uint64_t padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
+    uint64_t send_time_no_room, padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
     uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, arrivals_sent, rtcp_in, gso_refused;
     uint64_t protect_samples, protect_nanoseconds;
     uint64_t peers, up_tracks, down_tracks, addresses;

@@ -224,7 +224,6 @@ class PacketForwarder:
         for payload_type, repaired in parameters.rtx_payload_types.items():
             c.repairs[payload_type] = repaired
         c.audio_level_id = parameters.extensions.get(AUDIO_LEVEL, 0)
-        c.send_time_id = parameters.extensions.get(SEND_TIME, 0)
         c.transport_sequence_id = parameters.extensions.get(TRANSPORT_SEQUENCE, 0)
         handle = UpTrackHandle(_handle(lib.rw_add_up_track(self._engine, peer, c)))
         self._up_tracks[handle] = peer, parameters
@@ -255,8 +254,9 @@ class PacketForwarder:
             c.payload_types[payload_type] = _by_codec(parameters.payload_types, codec)
             c.rtx_payload_types[payload_type] = _by_codec(parameters.rtx_payload_types, codec)
         for uri, extension_id in source.extensions.items():
-            c.extensions[extension_id] = parameters.extensions.get(uri, 0)
+            c.extensions[extension_id] = 0 if uri == SEND_TIME else parameters.extensions.get(uri, 0)
         c.playout_delay_id = parameters.extensions.get(PLAYOUT_DELAY, 0)
+        c.send_time_id = parameters.extensions.get(SEND_TIME, 0)
         cname = parameters.cname.encode()[: lib.RW_CNAME_SIZE]
         ffi.memmove(c.cname, cname, len(cname))
         c.cname_length = len(cname)
