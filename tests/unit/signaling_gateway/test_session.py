@@ -507,7 +507,7 @@ def test_a_missed_event_asks_for_a_snapshot_and_goes_on_from_it(connected: Clien
     )
 
     first, second = connected.heard()
-    assert [(p["sid"], p["state"]) for p in first["participants"]] == [("PA3", "connected"), ("PA2", "disconnected")]
+    assert [(p["sid"], p["state"]) for p in first["participants"]] == [("PA2", "disconnected"), ("PA3", "connected")]
     assert [p["sid"] for p in second["participants"]] == ["PA4"]
 
 

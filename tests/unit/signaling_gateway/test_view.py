@@ -92,6 +92,16 @@ def test_a_participant_that_left_keeps_its_tracks() -> None:
     assert view.changes(snapshot(9, (participant("PA1"),), own), own) == {}
 
 
+def test_of_an_identity_that_joined_again_the_older_participant_leaves_first() -> None:
+    own = session("PA1")
+    view = View("PA1")
+    view.whole(snapshot(7, (participant("PA1"), participant("PA2", 2)), own), own)
+
+    changes = view.changes(snapshot(8, (participant("PA1"), participant("PA3", 8)), own), own)
+
+    assert [(p["sid"], p["state"]) for p in changes["participants"]] == [("PA2", "disconnected"), ("PA3", "connected")]
+
+
 def test_a_reconnecting_participant_is_told_as_such() -> None:
     own = session("PA1")
     view = View("PA1")

@@ -67,16 +67,17 @@ class View:
 
     def _changed_participants(self, snapshot: RoomSnapshot) -> list[ParticipantState]:
         present = {p.sid: p for p in snapshot.participants if p.sid != self._participant_sid}
+        # Those that are gone come first: the SDK tells in the order of the list, and of an identity that joined again an application would
+        # otherwise lose the newer one. They keep their tracks: with an empty list the SDK would tell of tracks unpublished.
         changed = [
-            state
-            for sid, state in present.items()
-            if sid not in self._told or state.revision > self._told[sid].revision
-        ]
-        # A participant that is gone keeps its tracks: with an empty list the SDK would tell of tracks unpublished first.
-        changed += [
             state.model_copy(update={"status": ParticipantStatus.DISCONNECTED, "revision": snapshot.revision})
             for sid, state in self._told.items()
             if sid not in present
+        ]
+        changed += [
+            state
+            for sid, state in present.items()
+            if sid not in self._told or state.revision > self._told[sid].revision
         ]
         self._told = present
         return changed
