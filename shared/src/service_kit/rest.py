@@ -120,7 +120,7 @@ async def _read_form(request: Request) -> Parameters:
     return Parameters.parse(bytes(body))
 
 
-def query(request: Request) -> Parameters:
+async def query(request: Request) -> Parameters:  # FastAPI would call a plain function in a thread of its pool
     """The parameters of the query string."""
     return Parameters.parse(request.scope["query_string"])
 
@@ -131,9 +131,13 @@ def principal(request: Request) -> CredentialsVerified:
     return who
 
 
+async def _principal(request: Request) -> CredentialsVerified:  # a coroutine for the same reason as `query`
+    return principal(request)
+
+
 Form = Annotated[Parameters, Depends(form)]
 Query = Annotated[Parameters, Depends(query)]
-Principal = Annotated[CredentialsVerified, Depends(principal)]
+Principal = Annotated[CredentialsVerified, Depends(_principal)]
 
 
 def public_base(request: Request, configured: str | None) -> str:

@@ -61,7 +61,7 @@ def tokens_router(keyring: Keyring, settings: IssuerSettings) -> APIRouter:
     return router
 
 
-def _changes_nothing(request: Request) -> None:
+async def _changes_nothing(request: Request) -> None:
     """Nothing is stored, so that there is nothing to audit."""
     request.state.changes_nothing = True
 
