@@ -9,7 +9,7 @@ from alembic.config import Config
 from pydantic import BeforeValidator
 from sqlalchemy import Connection, Dialect, Engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -51,8 +51,9 @@ def open_database(url: str | None, default_file: Path) -> AsyncEngine:
     parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() != "sqlite":
-        engine = create_async_engine(parsed, pool_pre_ping=True)
+        engine = create_async_engine(parsed)
         name_outages(engine.sync_engine)
+        replace_closed_connections(engine.sync_engine)
         return engine
     engine = create_async_engine(parsed)
     prepare_sqlite(engine.sync_engine)
@@ -81,6 +82,18 @@ def name_outages(engine: Engine) -> None:
         if not context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError):
             return None
         return OperationalError(context.statement, context.parameters, context.original_exception)
+
+
+def replace_closed_connections(engine: Engine) -> None:
+    """
+    Take no connection of the pool that a PostgreSQL which stopped has closed, nor the others of its time. The driver knows of it: to ask the server
+    itself (`pool_pre_ping`) would cost each transaction a round trip.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: Any, _record: Any, _proxy: Any) -> None:  # SQLAlchemy's face of an asyncpg connection
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
 
 
 def prepare_sqlite(engine: Engine) -> None:
