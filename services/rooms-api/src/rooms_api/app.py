@@ -173,7 +173,7 @@ class _Announcer:
         self._webhooks = webhooks
 
     async def publish_change(self, change: Change) -> None:
-        if change.happened or change.recordings:
+        if change.has_receiver and (change.happened or change.recordings):
             self._webhooks.wake()
         await self._outbox.publish_change(change)
 

@@ -67,6 +67,8 @@ class Change:
     tracks: tuple[tuple[str, str, Track | None], ...]
     subscriptions: tuple[tuple[str, str, SubscribedTrack | None], ...]
     recordings: tuple[RecordingStep, ...] = ()
+    has_receiver: bool = False
+    """Whether the room has a receiver of status callbacks, who is owed what happened."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class Recorder:
     def end(self, participant: Participant) -> None:
         self.ended[participant.sid] = self.seen[participant.sid] = participant
 
-    def change(self, room_sid: str, revision: int, room: RoomState | None) -> Change | None:
+    def change(self, room_sid: str, revision: int, room: RoomState | None, has_receiver: bool = False) -> Change | None:
         """Everything as one change that makes `revision`; None when nothing was done."""
         if room is None and not self.seen and not self.happened and not self.recordings:
             return None
@@ -159,6 +161,7 @@ class Recorder:
             event=event,
             happened=tuple(self.happened),
             recordings=tuple(self.recordings),
+            has_receiver=has_receiver,
             participants=tuple(self.seen.values()),
             tracks=tuple((sid, track_id, track) for (sid, track_id), track in self.tracks.items() if sid in alive),
             subscriptions=(

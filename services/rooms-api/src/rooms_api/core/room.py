@@ -340,7 +340,8 @@ class Room:
     def take_change(self) -> Change | None:
         """The revision that the commands since the last call make, or None when nothing changed. The caller must store and publish it."""
         recorder, self._recorder = self._recorder, Recorder()
-        change = recorder.change(self.sid, self._next, self.state() if recorder.room else None)
+        has_receiver = self.settings.status_callback is not None
+        change = recorder.change(self.sid, self._next, self.state() if recorder.room else None, has_receiver)
         if change is not None:
             self.revision = change.event.revision
         return change
