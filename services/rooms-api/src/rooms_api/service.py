@@ -96,8 +96,8 @@ class RoomService:
 
     async def create_room(
         self, account_sid: str, name: str | None, settings: RoomSettings, created_method: str = "api"
-    ) -> str:
-        """Make a room and return its SID. Raises 53113 when a room in progress has that name."""
+    ) -> Room:
+        """Make a room. Raises 53113 when a room in progress has that name."""
         now = self._clock.wall()
         room = Room.create(self._new_sid(ROOM), account_sid, name, settings, created_method, now)
         change = room.take_change()
@@ -110,7 +110,7 @@ class RoomService:
             self._remember(room)
             log_change(room, change)
             await self._publisher.publish_change(change)
-        return room.sid
+        return room
 
     async def complete_room(self, room_sid: str) -> None:
         """End a room for everybody. Raises 53112 when it has ended already."""
@@ -294,7 +294,8 @@ class RoomService:
                 raise Refused(53118)
             raise Refused(53103, "Room not found, and clients may not create one")
         self._nodes.require(self._policy.ad_hoc_settings.media_region, self._clock.monotonic())
-        return await self.create_room(account_sid, name, self._policy.ad_hoc_settings, "ad_hoc")
+        room = await self.create_room(account_sid, name, self._policy.ad_hoc_settings, "ad_hoc")
+        return room.sid
 
     def _place(self, room: Room) -> str | None:
         """The node for somebody who joins; None in a room whose browsers talk to each other."""

@@ -18,6 +18,7 @@ from rooms_api.rest.pages import read_paging, render_list
 from rooms_api.rest.resources import Resources
 from rooms_api.settings import RoomsSettings
 from rooms_api.store.queries import Filters
+from rooms_api.store.rooms import as_stored
 
 REGIONS = ("us1", "us2", "au1", "br1", "de1", "ie1", "in1", "jp1", "sg1")
 NEAREST_REGION = "gll"
@@ -34,9 +35,8 @@ def rooms_router(resources: Resources) -> APIRouter:
             check_room_name(name)
         nearest = next(iter(resources.service.live_regions()), resources.settings.media_region)
         settings = read_settings(form, resources.settings, nearest)
-        sid = await resources.service.create_room(who.account_sid, name, settings)
-        row = await resources.find_room(request, sid)
-        return render.answer(render.room(row, render.base_url(request)), 201)
+        room = await resources.service.create_room(who.account_sid, name, settings)
+        return render.answer(render.room(as_stored(room), render.base_url(request)), 201)
 
     @router.get("/v1/Rooms")
     async def list_rooms(request: Request, who: Principal, query: Query) -> JSONResponse:

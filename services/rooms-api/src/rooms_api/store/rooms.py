@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from contract.rooms import (
@@ -281,6 +282,11 @@ class RoomStore:
         rows = [{"known_sid": sid, "known_revision": revision} for sid, revision in published]
         if rows:
             await self._database.write(lambda c: c.execute(DELETE_EVENT, rows))
+
+
+def as_stored(room: Room) -> Any:  # it has a row's attributes
+    """The room as a query would find it."""
+    return SimpleNamespace(**_fixed(room), **_moving(room))
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
