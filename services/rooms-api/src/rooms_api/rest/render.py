@@ -29,7 +29,7 @@ def date(epoch_s: float | None) -> str | None:
     """Whole seconds and a literal Z: helpers parse exactly that pattern."""
     if epoch_s is None:
         return None
-    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(epoch_s), UTC).isoformat().replace("+00:00", "Z")
 
 
 def duration(start_s: float, end_s: float | None) -> int | None:

@@ -1,9 +1,11 @@
 """Keyset pages: newest first by `(created_at, sid)`, so that rows which come or go while a client walks neither repeat nor hide others."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, tuple_
+from sqlalchemy import Column, Connection, Double, Integer, Row, Select, String, bindparam, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,24 @@ class Order:
     sid: Column[str]
 
 
-def read_page(connection: Connection, query: Select[Any], order: Order, request: PageRequest) -> Page:
-    """Read one page of `query`, and one row more to know whether there is another page."""
+def read_page(
+    connection: Connection,
+    query: Select[Any],
+    order: Order,
+    request: PageRequest,
+    values: Mapping[str, Any] | None = None,
+) -> Page:
+    """
+    Read one page of `query`, and one row more to know whether there is another page. `values` are those of the query's own bound parameters.
+    """
     position = request.position
-    key = tuple_(order.created_at, order.sid)
-    if position is None:
-        query = query.offset(request.number * request.size)
-    elif position.backward:
-        query = query.where(key > tuple_(position.created_at, position.sid))
-    else:
-        query = query.where(key < tuple_(position.created_at, position.sid))
     backward = position is not None and position.backward
-    ordering = (order.created_at, order.sid) if backward else (order.created_at.desc(), order.sid.desc())
-    found = list(connection.execute(query.order_by(*ordering).limit(request.size + 1)))
+    bound = {**(values or {}), "page_rows": request.size + 1}
+    if position is None:
+        bound["page_start"] = request.number * request.size
+    else:
+        bound |= {"page_at": position.created_at, "page_sid": position.sid}
+    found = list(connection.execute(_one_page(query, order, position is not None, backward), bound))
     more, rows = len(found) > request.size, found[: request.size]
     if backward:
         rows.reverse()
@@ -67,3 +74,16 @@ def read_page(connection: Connection, query: Select[Any], order: Order, request:
         Position(last[order.created_at], last[order.sid]) if has_following else None,
         Position(first[order.created_at], first[order.sid], backward=True) if has_preceding else None,
     )
+
+
+@lru_cache(maxsize=256)
+def _one_page(query: Select[Any], order: Order, has_position: bool, backward: bool) -> Select[Any]:
+    """Made once for a query that is the same object each time: making it costs about as much as running it."""
+    key = tuple_(order.created_at, order.sid)
+    if not has_position:
+        query = query.offset(bindparam("page_start", type_=Integer))
+    else:
+        position = tuple_(bindparam("page_at", type_=Double), bindparam("page_sid", type_=String))
+        query = query.where(key > position if backward else key < position)
+    ordering = (order.created_at, order.sid) if backward else (order.created_at.desc(), order.sid.desc())
+    return query.order_by(*ordering).limit(bindparam("page_rows", type_=Integer))

@@ -1,10 +1,11 @@
 """What REST reads: rows as they are stored, by SID, by name, and in pages. Changes nothing."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from contract.rooms import ParticipantStatus, RoomStatus
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from rooms_api.store.database import Database
 from rooms_api.store.paging import Order, Page, PageRequest, read_page
@@ -38,15 +39,9 @@ class Filters:
     created_after: float | None = None
     created_before: float | None = None
 
-    def narrow(self, query: Select[Any], status: Any, name: Any, created_at: Any) -> Select[Any]:
-        query = query.where(status == self.status)
-        if self.name is not None:
-            query = query.where(name == self.name)
-        if self.created_after is not None:
-            query = query.where(created_at >= self.created_after)
-        if self.created_before is not None:
-            query = query.where(created_at < self.created_before)
-        return query
+    def values(self) -> dict[str, Any]:
+        """Those that are set, by name."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +69,48 @@ class CallbackFilters:
         return query
 
 
+SHOWN_OF_A_ROOM = (
+    *(rooms.c.sid, rooms.c.account_sid, rooms.c.unique_name, rooms.c.status, rooms.c.type, rooms.c.created_method),
+    *(rooms.c.created_at, rooms.c.updated_at, rooms.c.ended_at, rooms.c.status_callback),
+    *(rooms.c.status_callback_method, rooms.c.max_participants, rooms.c.max_participant_duration_s),
+    *(rooms.c.record_participants_on_connect, rooms.c.video_codecs, rooms.c.media_region, rooms.c.audio_only),
+    *(rooms.c.large_room, rooms.c.empty_room_timeout_min, rooms.c.unused_room_timeout_min),
+)
+"""Columns that a list of rooms shows."""
+ROOM_BY_SID = select(rooms).where(rooms.c.sid == bindparam("sid"), rooms.c.account_sid == bindparam("account_sid"))
+ROOM_BY_NAME = select(rooms).where(
+    rooms.c.account_sid == bindparam("account_sid"),
+    rooms.c.unique_name == bindparam("name"),
+    rooms.c.status == RoomStatus.IN_PROGRESS,
+)
+ROOM_ORDER = Order(rooms.c.created_at, rooms.c.sid)
+PARTICIPANT_ORDER = Order(participants.c.created_at, participants.c.sid)
+
+
+@cache
+def _rooms(filters: frozenset[str]) -> Select[Any]:
+    """An account's rooms, narrowed by the `Filters` of these names."""
+    query = select(*SHOWN_OF_A_ROOM).where(rooms.c.account_sid == bindparam("account_sid"))
+    return _narrowed(query, rooms.c.unique_name, rooms.c, filters)
+
+
+@cache
+def _participants(filters: frozenset[str]) -> Select[Any]:
+    """A room's participants, narrowed by the `Filters` of these names."""
+    query = select(participants).where(participants.c.room_sid == bindparam("room_sid"))
+    return _narrowed(query, participants.c.identity, participants.c, filters)
+
+
+def _narrowed(query: Select[Any], name: ColumnElement[str], columns: Any, filters: frozenset[str]) -> Select[Any]:
+    conditions = {
+        "status": columns.status == bindparam("status"),
+        "name": name == bindparam("name"),
+        "created_after": columns.created_at >= bindparam("created_after"),
+        "created_before": columns.created_at < bindparam("created_before"),
+    }
+    return query.where(*(condition for name, condition in conditions.items() if name in filters))
+
+
 class Queries:
     """Reads for REST."""
 
@@ -83,32 +120,26 @@ class Queries:
     async def _first(self, query: Select[Any]) -> Row[Any] | None:
         return await self._database.read(lambda connection: connection.execute(query).first())
 
-    async def _page(self, query: Select[Any], order: Order, request: PageRequest) -> Page:
-        return await self._database.read(lambda connection: read_page(connection, query, order, request))
+    async def _page(
+        self, query: Select[Any], order: Order, request: PageRequest, values: dict[str, Any] | None = None
+    ) -> Page:
+        return await self._database.read(lambda connection: read_page(connection, query, order, request, values))
 
     # -- rooms -----------------------------------------------------------------------------------------------------------------------
 
     async def room_by_sid(self, account_sid: str, sid: str) -> Row[Any] | None:
-        return await self._first(select(rooms).where(rooms.c.sid == sid, rooms.c.account_sid == account_sid))
+        values = {"account_sid": account_sid, "sid": sid}
+        return await self._database.read(lambda connection: connection.execute(ROOM_BY_SID, values).first())
 
     async def room_by_name(self, account_sid: str, name: str) -> Row[Any] | None:
         """The room in progress of that name."""
-        return await self._first(
-            select(rooms).where(
-                rooms.c.account_sid == account_sid,
-                rooms.c.unique_name == name,
-                rooms.c.status == RoomStatus.IN_PROGRESS,
-            )
-        )
+        values = {"account_sid": account_sid, "name": name}
+        return await self._database.read(lambda connection: connection.execute(ROOM_BY_NAME, values).first())
 
     async def rooms(self, account_sid: str, filters: Filters, page: PageRequest) -> Page:
-        query = filters.narrow(
-            select(rooms).where(rooms.c.account_sid == account_sid),
-            rooms.c.status,
-            rooms.c.unique_name,
-            rooms.c.created_at,
-        )
-        return await self._page(query, Order(rooms.c.created_at, rooms.c.sid), page)
+        values = filters.values()
+        query = _rooms(frozenset(values))
+        return await self._page(query, ROOM_ORDER, page, values | {"account_sid": account_sid})
 
     # -- participants ----------------------------------------------------------------------------------------------------------------
 
@@ -128,13 +159,9 @@ class Queries:
         )
 
     async def participants(self, room_sid: str, filters: Filters, page: PageRequest) -> Page:
-        query = filters.narrow(
-            select(participants).where(participants.c.room_sid == room_sid),
-            participants.c.status,
-            participants.c.identity,
-            participants.c.created_at,
-        )
-        return await self._page(query, Order(participants.c.created_at, participants.c.sid), page)
+        values = filters.values()
+        query = _participants(frozenset(values))
+        return await self._page(query, PARTICIPANT_ORDER, page, values | {"room_sid": room_sid})
 
     # -- tracks ----------------------------------------------------------------------------------------------------------------------
 
