@@ -18,6 +18,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,8 +33,10 @@ from service_kit.tracing import TRACE_HEADER, start_trace
 
 log = structlog.get_logger()
 
+OUTAGES = (BusUnavailable, OperationalError, InterfaceError)
+"""What is raised while the bus or the database is away."""
 Authenticate = Callable[[str, str], Awaitable[CredentialsVerified | NotVerified]]
-"""Verify a Basic user and password. May raise `BusUnavailable`: the answer is then 503."""
+"""Verify a Basic user and password. May raise one of `OUTAGES`: the answer is then 503."""
 
 MAX_BODY_BYTES = 1024 * 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -195,7 +198,8 @@ class RestEdge:
             return envelope(20003)
         try:
             verified = await self._authenticate(*credentials)
-        except BusUnavailable:
+        except OUTAGES as error:
+            log.warning("credentials cannot be verified", error=repr(error))
             return envelope(20503)
         if isinstance(verified, NotVerified):
             return envelope(verified.code, verified.message)

@@ -1,10 +1,21 @@
 """Accounts, Keys, SigningKeys, Tokens over HTTP."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.integration.token_issuer.conftest import ACCOUNT_SID, API_KEY, API_SECRET, AUTH_TOKEN, Issuer
+from tests.integration.token_issuer.conftest import (
+    ACCOUNT_SID,
+    API_KEY,
+    API_SECRET,
+    AUTH_TOKEN,
+    Issuer,
+    running,
+    settings,
+)
+from tests.kit.nats import NatsServer
+from tests.kit.postgres import PostgresServer
 
 BASE = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
 
@@ -173,3 +184,17 @@ async def test_health_needs_no_credentials_and_readiness_asks_what_it_needs(issu
     assert ready.json() == {"ready": True, "failing": []}
     assert (away.status_code, away.json()["failing"]) == (503, ["bus"])
     assert alive.status_code == 200
+
+
+async def test_while_the_database_is_away_the_answer_to_a_key_and_to_the_account_is_to_come_back_later(
+    tmp_path: Path, nats_server: NatsServer, own_postgres: PostgresServer
+) -> None:
+    async with running(settings(tmp_path, database_url=own_postgres.new_database()), nats_server.url) as issuer:
+        own_postgres.stop()
+        async with issuer.client() as account, issuer.client(API_KEY, API_SECRET) as key:
+            answers = [await account.get(f"{BASE}/Keys.json"), await key.post(f"{BASE}/Tokens.json")]
+            own_postgres.start()
+            back = await key.post(f"{BASE}/Tokens.json")
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, 20503)] * 2
+    assert back.status_code == 201
