@@ -216,12 +216,29 @@ class PeerLost(Message):
     closed_by_client: bool
 
 
+class CodecsReceived(Message):
+    """
+    The codecs in which the node has received this participant's media so far, by their names in SDP. Told when there is one more.
+    """
+
+    type: Literal["codecs-received"] = "codecs-received"
+    room_sid: str
+    participant_sid: str
+    codecs: tuple[str, ...]
+
+
 class FactTaken(Message):
     """The owner of rooms has the fact, and whatever follows from it is stored. Until then the node repeats it: facts bear repetition."""
 
 
 MediaFact = Annotated[
-    SubscriptionFailed | PublicationFailed | PeerLost | RecordingStarted | RecordingCompleted | RecordingFailed,
+    SubscriptionFailed
+    | PublicationFailed
+    | PeerLost
+    | CodecsReceived
+    | RecordingStarted
+    | RecordingCompleted
+    | RecordingFailed,
     Field(discriminator="type"),
 ]
 
@@ -255,5 +272,11 @@ media_command: TypeAdapter[
 ] = TypeAdapter(MediaCommand)
 media_reply: TypeAdapter[PeerDescribed | MediaDone | MediaRefused] = TypeAdapter(MediaReply)
 media_fact: TypeAdapter[
-    SubscriptionFailed | PublicationFailed | PeerLost | RecordingStarted | RecordingCompleted | RecordingFailed
+    SubscriptionFailed
+    | PublicationFailed
+    | PeerLost
+    | CodecsReceived
+    | RecordingStarted
+    | RecordingCompleted
+    | RecordingFailed
 ] = TypeAdapter(MediaFact)

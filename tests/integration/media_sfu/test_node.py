@@ -11,6 +11,7 @@ import pytest
 from contract import subjects
 from contract.media import (
     ClosePeer,
+    CodecsReceived,
     DesiredState,
     FactTaken,
     MediaDone,
@@ -167,6 +168,18 @@ async def test_a_client_that_goes_is_told_to_the_room(node):
 
     await until(lambda: node.facts)
     assert node.facts == [PeerLost(room_sid="RM1", participant_sid=alice.sid, lease_epoch=1, closed_by_client=True)]
+
+
+async def test_what_a_client_is_heard_in_is_told_to_the_room(node):
+    alice = await node.person()
+
+    for seq in range(200):
+        alice.client.send_rtp(rtp_packet(seq, seq * 960, alice.ssrc("audio"), 111, b"opus"))
+        if node.facts:
+            break
+        await asyncio.sleep(0.02)
+
+    assert node.facts == [CodecsReceived(room_sid="RM1", participant_sid=alice.sid, codecs=("opus",))]
 
 
 async def test_a_fact_is_told_again_until_the_rooms_have_it(node):

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 from contract.insights import TelemetryEvent
+from contract.media import CodecsReceived, FactTaken
 from contract.rooms import Joined, LeaveReason, LeaveRoom
-from contract.subjects import insights_event
+from contract.subjects import insights_event, media_fact
+from pydantic import TypeAdapter
 from rooms_api import telemetry
+from rooms_api.store.database import Database
+from rooms_api.store.telemetry import TelemetryStore
 
 from tests.integration.rooms_api.conftest import (
     AUTH_TOKEN,
@@ -170,6 +174,49 @@ async def test_telemetry_adds_codecs_properties_and_errors(api: RoomsApi) -> Non
     assert await names(api, "Codec=H264&Codec=opus") == ["standup"]
     assert await names(api, "Codec=H264") == []
     assert (await api.get(BASE))["rooms"][0]["codecs"] == ["VP8", "opus"]
+
+
+async def test_nodes_add_the_codecs_that_they_receive(api: RoomsApi) -> None:
+    alice, bob = await api.join("alice"), await api.join("bob")
+    room = alice.snapshot.room.sid
+
+    async def receive(participant_sid: str, *codecs: str, room_sid: str = room) -> None:
+        fact = CodecsReceived(room_sid=room_sid, participant_sid=participant_sid, codecs=codecs)
+        await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
+
+    await receive(alice.participant_sid, "opus")
+    await receive(alice.participant_sid, "VP8", "opus")
+    await receive(bob.participant_sid, "h264", "PCMU")
+    await receive("PA" + "0" * 32, "VP9")
+    await receive(bob.participant_sid, "VP9", room_sid="RM" + "0" * 32)
+
+    listed = (await api.get(f"{BASE}/{room}/Participants"))["participants"]
+    assert [(one["participant_identity"], one["codecs"], one["properties"]) for one in listed] == [
+        ("bob", ["H264"], {}),
+        ("alice", ["VP8", "opus"], {}),
+    ]
+    assert (await api.get(f"{BASE}/{room}"))["codecs"] == ["H264", "VP8", "opus"]
+    assert await names(api, "Codec=H264") == ["standup"]
+    assert await names(api, "Codec=VP9") == []
+
+
+@on_sqlite_alone
+async def test_what_was_told_is_forgotten_no_sooner_than_its_room(api: RoomsApi, tmp_path: Path) -> None:
+    alice = await api.join("alice")
+    path = f"{BASE}/{alice.snapshot.room.sid}"
+    fact = CodecsReceived(room_sid=alice.snapshot.room.sid, participant_sid=alice.participant_sid, codecs=("opus",))
+    await api.bus.request(media_fact("node-1"), fact, TypeAdapter(FactTaken))
+    database = await Database.open(None, tmp_path)
+    store, now = TelemetryStore(database), api.clock.wall()
+
+    await store.purge(now + DAY_S)
+    assert (await api.get(path))["codecs"] == ["opus"]
+    await api.rest.post("/v1/Rooms/standup", data={"Status": "completed"})
+    await store.purge(now - 1)
+    assert (await api.get(path))["codecs"] == ["opus"]
+    await store.purge(now + DAY_S)
+    assert (await api.get(path))["codecs"] == []
+    await database.close()
 
 
 async def test_rooms_are_filtered_and_paged(api: RoomsApi) -> None:

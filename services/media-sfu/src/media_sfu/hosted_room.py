@@ -11,6 +11,7 @@ import structlog
 from contract.media import (
     ApplyDescription,
     ClosePeer,
+    CodecsReceived,
     DescribePeer,
     MediaDone,
     OpenPeer,
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 LEVELS_INTERVAL_S = 0.2
 """Five audio levels a second tell who speaks."""
-Outcome = PeerSignal | PeerLost | SubscriptionFailed
+Outcome = PeerSignal | PeerLost | SubscriptionFailed | CodecsReceived
 """What a room says to the rest of the system."""
 
 
@@ -333,6 +334,9 @@ class HostedRoom:
             )
         )
 
+    def _report_codecs(self, action: actions.ReportCodecs) -> None:
+        self._say(CodecsReceived(room_sid=self.room_sid, participant_sid=action.participant_sid, codecs=action.codecs))
+
     # -- events of transports
 
     def _transport_event(self, transport: PeerTransport, participant_sid: str, event: TransportEvent) -> None:
@@ -397,4 +401,5 @@ _PERFORMERS: dict[type, Callable[[HostedRoom, Any], None]] = {  # Any: each take
     actions.SendMessage: HostedRoom._send_message,
     actions.SendSignal: HostedRoom._send_signal,
     actions.ReportSubscriptionFailed: HostedRoom._report_subscription_failed,
+    actions.ReportCodecs: HostedRoom._report_codecs,
 }

@@ -92,7 +92,6 @@ def build(
     service = RoomService(store, announcer, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
     timers = Timers(service, store, bus, clock, grace_s)
     lost_sessions = LostSessions(service, store, bus, check_period_s)
-    handlers = Handlers(bus, service, timers)
     authenticator = Authenticator(bus, clock)
     issuer = httpx.AsyncClient(base_url=settings.issuer_url, timeout=FORWARD_TIMEOUT_S, trust_env=False)
     resources = Resources(service, Queries(database), settings)
@@ -114,6 +113,7 @@ def build(
 
     insights = InsightsQueries(database, settings.insights_retention_days * DAY_S)
     telemetry = TelemetryCollector(bus, TelemetryStore(database), clock, settings.insights_retention_days)
+    handlers = Handlers(bus, service, timers, telemetry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ import time
 
 import structlog
 from contract.errors import Refused
-from contract.media import FactTaken, MediaFact, NodeLoad, media_fact
+from contract.media import CodecsReceived, FactTaken, MediaFact, NodeLoad, media_fact
 from contract.model import Message
 from contract.rooms import (
     Described,
@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rooms_api.core.room import StaleLease
 from rooms_api.metrics import COMMANDS
 from rooms_api.service import RoomService
+from rooms_api.telemetry import TelemetryCollector
 from rooms_api.timers import Timers
 
 log = structlog.get_logger()
@@ -39,10 +40,11 @@ ROOM_UNKNOWN = 53106
 class Handlers:
     """Answers and listens from `start` to `stop`."""
 
-    def __init__(self, bus: Bus, service: RoomService, timers: Timers) -> None:
+    def __init__(self, bus: Bus, service: RoomService, timers: Timers, telemetry: TelemetryCollector) -> None:
         self._bus = bus
         self._service = service
         self._timers = timers
+        self._telemetry = telemetry
         self._subscriptions: list[Subscription] = []
 
     async def start(self) -> None:
@@ -101,6 +103,9 @@ class Handlers:
 
     async def _receive_fact(self, fact: MediaFact) -> FactTaken:
         """Take a fact. When it cannot be stored there is no answer: the node repeats it."""
+        if isinstance(fact, CodecsReceived):  # changes nothing of the room
+            await self._telemetry.receive_codecs(fact)
+            return FactTaken()
         try:
             await self._service.receive_fact(fact)
         except Refused as error:

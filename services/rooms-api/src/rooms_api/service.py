@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import structlog
 from contract.errors import Refused
 from contract.ids import PARTICIPANT, ROOM, SidMaker, is_sid, new_sid
-from contract.media import MediaFact, NodeLoad, PeerLost, PublicationFailed, SubscriptionFailed
+from contract.media import NodeLoad, PeerLost, PublicationFailed, SubscriptionFailed
 from contract.recordings import RecordingFact
 from contract.rooms import (
     DescribeRoom,
@@ -234,7 +234,7 @@ class RoomService:
         live = sorted(self._nodes.live(self._clock.monotonic()), key=lambda node: node.load)
         return list(dict.fromkeys(node.region for node in live))
 
-    async def receive_fact(self, fact: MediaFact) -> None:
+    async def receive_fact(self, fact: SubscriptionFailed | PublicationFailed | PeerLost | RecordingFact) -> None:
         """Something happened at a media server. Facts about what is gone already, and those that come again, are ignored."""
         now = self._clock.wall()
 

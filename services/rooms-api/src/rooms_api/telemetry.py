@@ -1,16 +1,17 @@
 """
-Hears clients' telemetry on the bus and stores it now and then. It must never slow rooms down: what is heard is folded at once into a bounded number
+Hears clients' telemetry on the bus and stores it now and then, and the codecs that nodes tell of. It must never slow rooms down: what is heard is folded at once into a bounded number
 of summaries, and beyond that bound it is dropped and counted.
 """
 
 from contract.insights import TelemetryEvent
+from contract.media import CodecsReceived
 from contract.subjects import ALL_INSIGHTS_EVENTS, ROOMS_QUEUE
 from prometheus_client import Counter
 from pydantic import TypeAdapter
 from service_kit.bus import Bus, Subscription
 
 from rooms_api.clock import Clock
-from rooms_api.core.telemetry import Telemetry
+from rooms_api.core.telemetry import Telemetry, insights_codecs
 from rooms_api.loops import repeat
 from rooms_api.store.telemetry import TelemetryStore
 
@@ -60,6 +61,11 @@ class TelemetryCollector:
                 return
             told = self._waiting[key] = Telemetry(event.account_sid, event.identity, event.room_sid)
         told.receive(event)
+
+    async def receive_codecs(self, fact: CodecsReceived) -> None:
+        """Store what a node says of a participant, at once: the node repeats it until it is stored."""
+        codecs = insights_codecs(fact.codecs)
+        await self._store.add_codecs(fact.room_sid, fact.participant_sid, codecs, self._clock.wall())
 
     async def store_waiting(self) -> None:
         """Store what was told since the last time; what cannot be stored is lost, as telemetry may be."""

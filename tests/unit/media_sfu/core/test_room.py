@@ -11,6 +11,7 @@ from media_sfu.core.actions import (
     ChannelParameters,
     CloseChannel,
     OpenChannel,
+    ReportCodecs,
     ReportSubscriptionFailed,
     RequestKeyframe,
     SendSignal,
@@ -23,6 +24,7 @@ from media_sfu.core.actions import (
     UpTrackName,
 )
 from media_sfu.core.room import Stale, UnknownPeer
+from media_sfu.forwarder import UpTrackStatistics
 
 from tests.kit.media_room import (
     AUDIO,
@@ -160,6 +162,43 @@ def test_a_subscriber_without_the_codec_is_reported_once(scene: Scene) -> None:
     scene.desire("bob", desired(2, subscription("MTh264", VIDEO)))
 
     assert scene.actions(ReportSubscriptionFailed) == [ReportSubscriptionFailed("bob", "MTh264-1", 53404)]
+
+
+def test_codecs_are_reported_as_they_are_heard(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA, MICROPHONE))
+    camera, microphone = UpTrackName("alice", CAMERA_ID), UpTrackName("alice", MICROPHONE_ID)
+    reported = []
+    for packets in ((0, 0), (7, 0), (9, 1), (11, 2)):
+        up = {name: statistics(count) for name, count in zip((microphone, camera), packets, strict=True)}
+        scene.room.receive_statistics(up, {}, {}, 1.0)
+        reported.append(scene.actions(ReportCodecs))
+
+    assert reported == [
+        [],
+        [ReportCodecs("alice", ("opus",))],
+        [ReportCodecs("alice", ("VP8", "opus"))],
+        [],
+    ]
+
+
+def test_a_codec_is_reported_once_for_a_peer(scene: Scene) -> None:
+    scene.open("alice", "chromium_audio_video_data", desired(1, MICROPHONE))
+    microphone, camera = UpTrackName("alice", MICROPHONE_ID), UpTrackName("alice", CAMERA_ID)
+    scene.room.receive_statistics({microphone: statistics(1)}, {}, {}, 1.0)
+    scene.desire("alice", desired(2))
+    scene.desire("alice", desired(3, CAMERA, MICROPHONE))
+    scene.actions()
+
+    scene.room.receive_statistics({microphone: statistics(2), camera: statistics(0)}, {}, {}, 2.0)
+    assert scene.actions(ReportCodecs) == []
+    scene.room.close_peer(ClosePeer(participant_sid="alice", lease_epoch=1), 3.0)
+    scene.open("alice", "chromium_audio_video_data", desired(4, MICROPHONE))
+    scene.room.receive_statistics({microphone: statistics(1)}, {}, {}, 4.0)
+    assert scene.actions(ReportCodecs) == [ReportCodecs("alice", ("opus",))]
+
+
+def statistics(packets: int) -> UpTrackStatistics:
+    return UpTrackStatistics((packets,), (packets,), (0.0,), lost=0, fraction_lost=0.0, jitter_s=0.0)
 
 
 H264_CAMERA = "e7ec6578-6bff-4516-9e85-428ed248df96"

@@ -210,6 +210,14 @@ class ReportSubscriptionFailed:
     code: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReportCodecs:
+    """Publish the fact `CodecsReceived`."""
+
+    participant_sid: str
+    codecs: tuple[str, ...]
+
+
 Action = (
     StartTransport
     | RestartIce
@@ -230,4 +238,5 @@ Action = (
     | SendMessage
     | SendSignal
     | ReportSubscriptionFailed
+    | ReportCodecs
 )

@@ -26,6 +26,7 @@ from media_sfu.core.actions import (
     ChannelParameters,
     CloseChannel,
     OpenChannel,
+    ReportCodecs,
     ReportSubscriptionFailed,
     RequestKeyframe,
     RestartIce,
@@ -43,6 +44,7 @@ from media_sfu.core.actions import (
 from media_sfu.core.adaptation import Adaptation
 from media_sfu.core.negotiation import IdMakers, LocalTransport, Negotiation, Settings, UpTrack, WantedTrack
 from media_sfu.core.peer import Down, Peer, Stale, UnknownPeer
+from media_sfu.core.received_codecs import ReceivedCodecs
 from media_sfu.core.statistics import DownTrackName
 from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
 
@@ -69,6 +71,7 @@ class Room:
         self._peers: dict[str, Peer] = {}
         self._actions: list[Action] = []
         self._adaptation = Adaptation(self._peers)
+        self._received = ReceivedCodecs()
 
     # -- commands
 
@@ -190,6 +193,8 @@ class Room:
     ) -> None:
         """The statistics of every up and down track, and each participant's last REMB; once a second."""
         self._adaptation.receive_statistics(up, down, estimates_bps, now)
+        for participant_sid, codecs in self._received.receive_statistics(up).items():
+            self._actions.append(ReportCodecs(participant_sid, codecs))
 
     # -- what to do
 
@@ -234,6 +239,7 @@ class Room:
     def _remove(self, peer: Peer, now: float) -> None:
         del self._peers[peer.participant_sid]
         self._adaptation.forget(peer.participant_sid)
+        self._received.forget_publisher(peer.participant_sid)
         subscribers = self._subscribers(peer)
         for subscriber in subscribers:
             self._set_wanted(subscriber)
@@ -356,11 +362,14 @@ class Room:
         for client_track_id, parameters in before.items():
             if client_track_id not in wanted or wanted[client_track_id].parameters != parameters:
                 del applied[client_track_id]
-                self._actions.append(StopUpTrack(UpTrackName(peer.participant_sid, client_track_id)))
+                name = UpTrackName(peer.participant_sid, client_track_id)
+                self._received.forget(name)
+                self._actions.append(StopUpTrack(name))
         for client_track_id, track in wanted.items():
             if client_track_id not in applied:
                 applied[client_track_id] = track.parameters
                 name = UpTrackName(peer.participant_sid, client_track_id)
+                self._received.expect(name, track.codec)
                 self._actions.append(StartUpTrack(name, track.mid, track.parameters))
         if applied != before:
             self._actions.append(SetReceiveBitrate(peer.participant_sid, _receive_bps(wanted.values())))

@@ -4,7 +4,7 @@ than a silent one. No clock and no I/O.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +75,8 @@ class Telemetry:
     def _receive_stats(self, reports: Any) -> None:
         for report in reports if isinstance(reports, list) else ():
             codec = report.get("codec") if isinstance(report, Mapping) else None
-            if isinstance(codec, str) and codec.lower() in CODECS:
-                self.codecs.add(CODECS[codec.lower()])
+            if isinstance(codec, str):
+                self.codecs |= insights_codecs([codec])
 
     def add(self, later: "Telemetry") -> None:
         """Fold in what the same participant told later."""
@@ -94,6 +94,11 @@ class Telemetry:
         if self.protocol is not None:
             shown["ice_protocol"] = self.protocol
         return shown
+
+
+def insights_codecs(names: Iterable[str]) -> set[str]:
+    """Codecs as Video Insights spells them; those that it does not know are left out."""
+    return {CODECS[name.lower()] for name in names if name.lower() in CODECS}
 
 
 def _one_of(known: tuple[str, ...], value: Any) -> str | None:
