@@ -1,12 +1,13 @@
 """
 The audit log: who changed what, when, and with which result. Kept in the service's own database for as long as the operator wants.
 
-The edge records each change before it answers, so that no change whose success a client was told is missing. Parameters are kept by name alone:
-their values may be personal.
+The transaction that makes a change writes its event as well (`AskedChange`), so that neither is there without the other. What no such transaction
+wrote, refusals above all, the edge records before it answers. Parameters are kept by name alone: their values may be personal.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    update,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,6 +37,8 @@ T = TypeVar("T")
 PURGE_PERIOD_S = 3600.0
 PURGED_AT_ONCE = 2000
 DAY_S = 86_400.0
+ANSWERED = ("status", "code", "resource_sid")
+"""What is only known for sure when there is an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,22 @@ class AuditEvent:
     status: int
     code: int | None
     trace_id: str
+
+
+@dataclass(slots=True)
+class AskedChange:
+    """
+    The change that a request asks for. Who commits a transaction for it writes what `foresee` returns in that same transaction, and keeps it as
+    `written` when it is committed.
+    """
+
+    foresee: Callable[[str | None], AuditEvent | None]
+    """The event if all goes well, given the SID of what is made, if it is known. None when there is nothing to record."""
+    written: AuditEvent | None = None
+
+
+asked_change: ContextVar[AskedChange | None] = ContextVar("asked_change", default=None)
+"""That of the present request, None outside of one that may change something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,19 @@ class AuditLog:
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_waiting())
         await stored
+
+    async def correct(self, written: AuditEvent, answered: AuditEvent) -> None:
+        """Let an event that was written by its transaction say what was answered in the end, if that is something else."""
+        values = {
+            name: getattr(answered, name) for name in ANSWERED if getattr(answered, name) != getattr(written, name)
+        }
+        if not values:
+            return
+        statement = update(self._table).where(self._table.c.sid == written.sid).values(values)
+        try:
+            await self._database.write(lambda connection: connection.execute(statement))
+        except (SQLAlchemyError, OSError) as error:
+            log.error("audit event not corrected", error=repr(error), sid=written.sid, **values)
 
     async def _write_waiting(self) -> None:
         try:

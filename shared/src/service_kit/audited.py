@@ -1,4 +1,4 @@
-"""Records each change that the application answers, before anybody hears the answer."""
+"""Has each change that the application answers in the audit log before anybody hears the answer."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from contract.ids import AUDIT_EVENT, last_sid, new_sid
 from contract.keys import CredentialsVerified
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.audit import AuditEvent, AuditLog
+from service_kit.audit import AskedChange, AuditEvent, AuditLog, asked_change
 from service_kit.methods import READING
 from service_kit.parameters import Parameters
 from service_kit.tracing import current_trace
@@ -35,24 +35,48 @@ class Audited:
         async def keep(message: Message) -> None:
             messages.append(message)
 
+        asked = AskedChange(lambda made: _foreseen(scope, made, self._audit.now()))
+        token = asked_change.set(asked)
         try:
             await self._app(scope, receive, keep)
         finally:
+            asked_change.reset(token)
             status = messages[0]["status"] if messages else 500
-            if status != 405 and not scope["state"].get("changes_nothing"):
+            if status != 405 and not _changes_nothing(scope):
                 body = b"".join(message.get("body", b"") for message in messages)
-                await self._audit.record(_event(scope, status, body, self._audit.now()))
+                answered = _answered(scope, status, body, self._audit.now())
+                if asked.written is None:
+                    await self._audit.record(answered)
+                else:
+                    await self._audit.correct(asked.written, answered)
         for message in messages:
             await send(message)
 
 
-def _event(scope: Scope, status: int, body: bytes, now: float) -> AuditEvent:
+def _changes_nothing(scope: Scope) -> bool:
+    return bool(scope["state"].get("changes_nothing"))
+
+
+def _foreseen(scope: Scope, made: str | None, now: float) -> AuditEvent | None:
+    """The usual success: another one is put right when it is known."""
+    if _changes_nothing(scope):
+        return None
+    status = 201 if made else 204 if scope["method"] == "DELETE" else 202
+    return _event(scope, status, None, made, now)
+
+
+def _answered(scope: Scope, status: int, body: bytes, now: float) -> AuditEvent:
+    members = _members(body)
+    if status >= 400:
+        return _event(scope, status, members.get("code", 20500), None, now)
+    made = members.get("sid")
+    return _event(scope, status, None, made if isinstance(made, str) else None, now)
+
+
+def _event(scope: Scope, status: int, code: int | None, resource_sid: str | None, now: float) -> AuditEvent:
     who: CredentialsVerified = scope["state"]["principal"]
     parameters: Parameters | None = scope["state"].get("parameters")
     names = dict.fromkeys(name for name, _ in parameters.pairs) if parameters else {}
-    members = _members(body)
-    failed = status >= 400
-    made = None if failed else members.get("sid")
     return AuditEvent(
         sid=new_sid(AUDIT_EVENT),
         account_sid=who.account_sid,
@@ -60,10 +84,10 @@ def _event(scope: Scope, status: int, body: bytes, now: float) -> AuditEvent:
         created_at=now,
         method=scope["method"],
         resource=_storable(scope["path"]),
-        resource_sid=made if isinstance(made, str) else last_sid(scope["path"]),
+        resource_sid=resource_sid or last_sid(scope["path"]),
         parameters=_storable(",".join(names)),
         status=status,
-        code=members.get("code", 20500) if failed else None,
+        code=code,
         trace_id=current_trace() or "",
     )
 

@@ -1,10 +1,12 @@
 """The audit log: what is in it after changes over REST, and who may read it."""
 
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.integration.rooms_api.conftest import AUTH_TOKEN, KEY, OTHER_ACCOUNT, RoomsApi, on_sqlite_alone
+from tests.integration.rooms_api.conftest import AUTH_TOKEN, KEY, OTHER_ACCOUNT, RoomsApi, on_sqlite_alone, running
 from tests.kit.rooms import ACCOUNT
 
 UNKNOWN = "RM" + "9" * 32
@@ -43,6 +45,27 @@ async def test_each_change_is_there_with_who_what_and_result_before_it_is_answer
     assert removed["resource_sid"].startswith("PA")
     assert (removed["actor_sid"], removed["status"]) == (ACCOUNT, 202)
     assert (refused["resource_sid"], refused["status"], refused["code"]) == (room, 400, 53112)
+
+
+async def test_no_change_is_made_without_its_event(surroundings: str, tmp_path: Path) -> None:
+    async with running(surroundings, tmp_path) as api:
+        room = (await api.create())["sid"]
+        with sqlite3.connect(tmp_path / "rooms-api" / "rooms.db") as database:
+            database.execute("CREATE TRIGGER full BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'full'); END")
+
+        assert await api.refusal("POST", f"/v1/Rooms/{room}", Status="completed") == (500, 20500)
+        assert (await api.get(f"/v1/Rooms/{room}"))["status"] == "in-progress"
+
+
+async def test_a_change_whose_answer_is_another_than_foreseen_is_there_with_that_one(api: RoomsApi) -> None:
+    await api.join("alice", room="one")
+
+    await api.rest.post(
+        "/v1/Rooms/one/Participants/alice/SubscribeRules", data={"Rules": '[{"type":"exclude","all":true}]'}
+    )
+
+    ((event),) = await events(api)
+    assert (event["resource_sid"], event["status"], event["code"]) == (None, 200, None)
 
 
 @on_sqlite_alone

@@ -75,7 +75,7 @@ class CompositionStore:
     async def create(self, account_sid: str, room_sid: str, spec: CompositionSpec, now: float) -> str:
         """Enqueue a composition and return its SID."""
         row = new_composition(account_sid, room_sid, spec.columns(), now)
-        await self._database.write(lambda connection: connection.execute(insert(compositions), row))
+        await self._database.write(lambda connection: connection.execute(insert(compositions), row), made=row["sid"])
         return str(row["sid"])
 
     async def find(self, account_sid: str, sid: str) -> Row[Any] | None:
@@ -151,7 +151,9 @@ class HookStore:
             **hook.columns(),
         }
         try:
-            await self._database.write(lambda connection: connection.execute(insert(composition_hooks), row))
+            await self._database.write(
+                lambda connection: connection.execute(insert(composition_hooks), row), made=str(row["sid"])
+            )
         except IntegrityError as error:
             raise HookNameTaken from error
         return str(row["sid"])

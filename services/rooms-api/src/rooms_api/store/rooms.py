@@ -182,7 +182,7 @@ class RoomStore:
             self._write_parts(connection, room, change, now)
 
         try:
-            await self._database.write(work)
+            await self._database.write(work, made=room.sid)
         except IntegrityError as error:
             raise NameTaken from error
 
