@@ -38,6 +38,25 @@ def test_an_estimate_that_climbs_after_several_tracks_have_started_is_no_congest
     assert estimate.budget_bps == inf
 
 
+def test_an_estimate_that_stands_far_below_what_is_sent_bounds_it(estimate: DownlinkEstimate) -> None:
+    for second, remb in enumerate((235_000, 238_000, 238_000, 241_000, 241_000)):
+        report(estimate, remb=remb, sent=410_000, start=second, seconds=1)
+        assert estimate.budget_bps == inf
+
+    report(estimate, remb=241_000, sent=410_000, start=5, seconds=1)
+    assert estimate.budget_bps == pytest.approx(204_850)
+
+
+def test_an_estimate_that_stands_before_it_follows_a_track_that_came_back_is_no_congestion(
+    estimate: DownlinkEstimate,
+) -> None:
+    report(estimate, remb=322_000, sent=72_000, start=0, seconds=10)
+    for second, remb in enumerate((322_000, 322_000, 322_000, 349_000, 378_000, 410_000, 444_000, 480_000), 10):
+        report(estimate, remb=remb, sent=620_000, start=second, seconds=1)
+
+    assert estimate.budget_bps == inf
+
+
 def test_a_growing_queue_bounds_it_below_what_arrives(estimate: DownlinkEstimate) -> None:
     report(estimate, remb=1_000_000, sent=1_000_000, start=0, seconds=1)
     report(estimate, remb=500_000, sent=1_000_000, start=1, seconds=3)
