@@ -1,6 +1,7 @@
 """Status callbacks from the commit to the receiver: a whole rooms-api, a real receiver."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from contract.rooms import LeaveRoom, UpdateParticipant
+from rooms_api import webhooks
+from roomwire.stack import free_port
 from twilio.request_validator import RequestValidator
 
 from tests.integration.rooms_api.conftest import AUTH_TOKEN, RoomsApi, eventually, on_sqlite_alone, running
@@ -132,6 +135,43 @@ async def test_a_receiver_that_does_not_answer_slows_nobody_else(api: RoomsApi, 
             await end(api, sid)
             await eventually(lambda sid=sid: receiver.events(sid) == ["room-created", "room-ended"], 3.0)
         assert 0 < len(dead.received) <= 40
+
+
+async def metrics(api: RoomsApi) -> dict[str, float]:
+    """Those of callbacks, without `roomwire_callback`."""
+    lines = (await api.rest.get("/metrics")).text.splitlines()
+    told = dict(line.removeprefix("roomwire_callback").rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return defaultdict(float, {name: float(value) for name, value in told.items()})
+
+
+async def test_operators_see_what_is_owed_delivered_failed_and_given_up(
+    surroundings: str, tmp_path: Path, database_url: str | None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MEASURING_S", 0.05)
+    async with running(surroundings, tmp_path, database_url=database_url, allow_private_callbacks=True) as api:
+        before = await metrics(api)
+        answers = iter([500, 200])
+        receiver.answer = lambda _: next(answers, 503)
+        sid = await create(api, receiver)
+        await eventually(lambda: len(receiver.received) == 2)
+        silent = await api.create(UniqueName="nobody", StatusCallback=f"http://127.0.0.1:{free_port()}/told")
+        await end(api, sid)
+        await end(api, silent["sid"])
+
+        async def shown(**expected: float) -> bool:
+            now = await metrics(api)
+            return all(now[name] - before[name] >= value for name, value in expected.items())
+
+        async def owed(number: int) -> bool:
+            return (await metrics(api))["s_pending"] == number
+
+        await eventually(lambda: owed(3))
+        await eventually(lambda: shown(s_delivered_total=1, _delivery_seconds_count=1, _delivery_seconds_sum=0.5))
+        await eventually(lambda: shown(**{'_failures_total{reason="server_error"}': 2}))
+        await eventually(lambda: shown(**{'_failures_total{reason="connection"}': 1}))
+        api.clock.offset_s = 25 * 3600.0
+        await eventually(lambda: shown(s_given_up_total=3))
+        await eventually(lambda: owed(0))
 
 
 async def test_several_replicas_share_the_work(

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import h11
 
 from rooms_api.core.addresses import is_public
-from rooms_api.core.webhook import WebhookRequest
+from rooms_api.core.webhook import FailureReason, WebhookRequest
 
 TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
@@ -32,7 +32,11 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 class NoAnswer(Exception):
-    """The receiver gave no answer. The message says why, in words for the delivery log."""
+    """The receiver gave no answer. The message says why, in words for the delivery log; `reason` in classes for the metrics."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WebhookClient:
@@ -61,15 +65,20 @@ class WebhookClient:
                 status = await exchange.ask(request, headers)
             await exchange.finish()
         except TimeoutError as error:
-            raise NoAnswer(f"No answer within {self._timeout_s:g} s") from error
+            raise NoAnswer(FailureReason.TIMEOUT, f"No answer within {self._timeout_s:g} s") from error
         except ssl.SSLError as error:
-            raise NoAnswer(f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}") from error
+            raise NoAnswer(
+                FailureReason.TLS, f"TLS failed: {getattr(error, 'verify_message', '') or error.reason or error}"
+            ) from error
         except OSError as error:
-            raise NoAnswer(f"Connection failed: {error.strerror or str(error) or 'closed by the receiver'}") from error
+            raise NoAnswer(
+                FailureReason.CONNECTION,
+                f"Connection failed: {error.strerror or str(error) or 'closed by the receiver'}",
+            ) from error
         except h11.ProtocolError as error:
-            raise NoAnswer(f"HTTP failed: {error}") from error
+            raise NoAnswer(FailureReason.HTTP, f"HTTP failed: {error}") from error
         except ValueError as error:  # of a host name that TLS cannot ask for
-            raise NoAnswer(f"The host name {request.host} is not valid") from error
+            raise NoAnswer(FailureReason.BAD_URL, f"The host name {request.host} is not valid") from error
         finally:
             if writer is not None:
                 await _close(writer)
@@ -80,11 +89,12 @@ class WebhookClient:
         try:
             found = await self._resolve(request.host, request.port)
         except (OSError, UnicodeError) as error:
-            raise NoAnswer(f"The host name {request.host} cannot be resolved") from error
+            raise NoAnswer(FailureReason.UNRESOLVED, f"The host name {request.host} cannot be resolved") from error
         allowed = [address for address in found if self._allow_private or is_public(address)]
         if not allowed:
             raise NoAnswer(
-                f"Refused: {request.host} is at {', '.join(found) or 'no address'}, which is not on the public internet"
+                FailureReason.PRIVATE_ADDRESS,
+                f"Refused: {request.host} is at {', '.join(found) or 'no address'}, which is not on the public internet",
             )
         return allowed[:ADDRESSES]
 

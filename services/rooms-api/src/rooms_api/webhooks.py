@@ -19,8 +19,15 @@ from service_kit.tracing import start_trace
 from sqlalchemy.exc import SQLAlchemyError
 
 from rooms_api.clock import Clock
-from rooms_api.core.webhook import BadUrl, is_delivered, make_request, retry_delay_s
+from rooms_api.core.webhook import BadUrl, FailureReason, failure_of, make_request, retry_delay_s
 from rooms_api.loops import repeat
+from rooms_api.metrics import (
+    CALLBACK_DELIVERY,
+    CALLBACK_FAILURES,
+    CALLBACKS_DELIVERED,
+    CALLBACKS_GIVEN_UP,
+    CALLBACKS_PENDING,
+)
 from rooms_api.store.callbacks import Attempt, CallbackStatus, CallbackStore, Capacity, Claim, Owed
 from rooms_api.webhook_client import NoAnswer, WebhookClient
 
@@ -40,6 +47,7 @@ UNSIGNED_S = 1.0
 FINISH_S = 3.0
 """At the end, tries that run have this long to hear their answer."""
 CLEANING_S = 600.0
+MEASURING_S = 5.0
 AT_ONCE = 256
 AT_ONCE_EACH = 32
 """Connections to one receiver."""
@@ -111,6 +119,7 @@ class Webhooks:
                 tasks.create_task(repeat(PERIOD_S, self.take_due, self._due))
                 tasks.create_task(repeat(RENEWAL_S, self.renew))
                 tasks.create_task(repeat(CLEANING_S, self.clean))
+                tasks.create_task(repeat(MEASURING_S, self.measure))
         finally:
             await self._stop()
 
@@ -135,6 +144,10 @@ class Webhooks:
     async def clean(self) -> None:
         """Delete the log's old entries."""
         await self._store.clean(self._clock.wall() - self._patience.log_s)
+
+    async def measure(self) -> None:
+        """For the metrics."""
+        CALLBACKS_PENDING.set(await self._store.pending())
 
     def _capacity(self) -> Capacity:
         used = Counter(run.claim.receiver for run in self._runs.values())
@@ -176,6 +189,7 @@ class Webhooks:
         try:
             request = make_request(owed.url, owed.method, owed.body)
         except BadUrl as error:
+            CALLBACK_FAILURES.labels(FailureReason.BAD_URL).inc()
             return Attempt(at, 0, error=f"The URL {error}")
         try:
             signed = await self._sign(owed.account_sid, request.signed_text)
@@ -195,21 +209,27 @@ class Webhooks:
         try:
             status = await self._client.send(request, headers)
             self._silent.discard(run.claim.receiver)
+            reason = failure_of(status)
         except NoAnswer as error:
-            failure = str(error)
+            failure, reason = str(error), error.reason
             self._silent.add(run.claim.receiver)
+        if reason is not None:
+            CALLBACK_FAILURES.labels(reason).inc()
         return Attempt(at, round((self._clock.monotonic() - begun) * 1000), status, failure)
 
     async def _record(self, claim: Claim, owed: Owed, attempt: Attempt) -> Owed | None:
         """Keep what came of a try. Returns what the stream owes next, None when it is not its turn now."""
         now = self._clock.wall()
         told = log.bind(callback_sid=owed.sid, room_sid=owed.room_sid, event_name=owed.event)
-        if attempt.response_code is not None and is_delivered(attempt.response_code):
+        if attempt.response_code is not None and failure_of(attempt.response_code) is None:
             told.info("callback delivered", response_code=attempt.response_code)
+            CALLBACKS_DELIVERED.inc()
+            CALLBACK_DELIVERY.observe(max(0.0, now - owed.owed_at))
             return await self._store.finish(claim, owed, attempt, CallbackStatus.DELIVERED, now)
         delay_s = retry_delay_s(await self._store.tries(owed) + 1, random.random())
         if now + delay_s > owed.owed_at + self._patience.retry_s:
             told.warning("callback given up", response_code=attempt.response_code, error=attempt.error)
+            CALLBACKS_GIVEN_UP.inc()
             return await self._store.finish(claim, owed, attempt, CallbackStatus.FAILED, now)
         told.warning("callback failed", response_code=attempt.response_code, error=attempt.error, retry_s=delay_s)
         await self._store.postpone(claim, owed, attempt, now + delay_s)

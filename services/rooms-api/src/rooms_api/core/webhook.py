@@ -7,6 +7,7 @@ A configured URL is never parsed and put together again: what is signed are the 
 import base64
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import parse_qsl, unquote
 
 FIRST_RETRY_S = 1.0
@@ -18,6 +19,20 @@ _AUTHORITY = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P
 
 class BadUrl(ValueError):
     """Nothing can be sent to this URL."""
+
+
+class FailureReason(StrEnum):
+    """Why a try failed, in classes that operators count."""
+
+    BAD_URL = "bad_url"
+    UNRESOLVED = "unresolved"
+    PRIVATE_ADDRESS = "private_address"
+    CONNECTION = "connection"
+    TLS = "tls"
+    HTTP = "http"
+    TIMEOUT = "timeout"
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +96,11 @@ def receiver_of(url: str) -> str:
     return f"{request.host.lower()}:{request.port}"
 
 
-def is_delivered(status: int) -> bool:
-    """Tell whether the receiver took it. Errors of the request are final: it would be the same the next time."""
-    return 200 <= status < 500 and status != 429
+def failure_of(status: int) -> FailureReason | None:
+    """What an answer with this status failed of; None when the receiver took it. Errors of the request are final: it would be the same the next time."""
+    if status == 429:
+        return FailureReason.THROTTLED
+    return None if 200 <= status < 500 else FailureReason.SERVER_ERROR
 
 
 def retry_delay_s(tries: int, chance: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from contract.ids import STATUS_CALLBACK, new_sid
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rooms_api.core.callbacks import Callback
@@ -24,6 +24,8 @@ from rooms_api.store.tables import callback_attempts, callback_streams, callback
 
 SCANNED = 256
 """Due streams that are looked at in one go."""
+COUNTED = 100_000
+"""Owed callbacks are counted up to here: more is as bad, and a look at the metrics must stay cheap."""
 CLEANED = 500
 """Callbacks that are deleted in one transaction: others wait for it on SQLite."""
 
@@ -150,6 +152,16 @@ _INSERT = insert(callbacks)
 _UPSERTS = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
 
 
+# Joined with their streams, and with the status as text: only so does SQLite read the index of pending callbacks alone (2 ms for 5,000 of 200,000).
+_PENDING = select(func.count()).select_from(
+    select(callbacks.c.position)
+    .join(callback_streams, callback_streams.c.stream == callbacks.c.stream)
+    .where(text("callbacks.status = 'pending'"))
+    .limit(COUNTED)
+    .subquery()
+)
+
+
 class CallbackStore:
     """
     The streams and what they owe, for those who deliver; several processes may.
@@ -253,6 +265,10 @@ class CallbackStore:
             return True
 
         return await self._database.write(work)
+
+    async def pending(self) -> int:
+        """How many callbacks are owed, up to `COUNTED`."""
+        return await self._database.read(lambda c: c.scalar(_PENDING) or 0)
 
     async def clean(self, before: float) -> None:
         """Delete what ended before then."""
