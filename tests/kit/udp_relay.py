@@ -1,6 +1,6 @@
 """
 A UDP relay between clients and a media node that behaves like a NAT on a bad line: it can fall silent, give its clients new addresses, lose, delay,
-reorder and repeat.
+reorder and repeat, and be slow.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 Address = tuple[str, int]
@@ -17,7 +18,8 @@ Address = tuple[str, int]
 @dataclass(slots=True)
 class Line:
     """
-    What one direction does to datagrams, decided by a seed. Chances are from 0 to 1; what is reordered comes `behind_s` later than its turn.
+    What one direction does to datagrams, decided by a seed. Chances are from 0 to 1; what is reordered comes `behind_s` later than its turn. With
+    `rate_bps` datagrams wait for those before them, and are lost when that would take longer than `queue_s`; the rate may change at any time.
 
     `carried`, `lost`, `reordered` and `repeated` count.
     """
@@ -28,22 +30,28 @@ class Line:
     reorder: float = 0.0
     behind_s: float = 0.01
     repeat: float = 0.0
+    rate_bps: float = inf
+    queue_s: float = 0.3
     carried: int = 0
     lost: int = 0
     reordered: int = 0
     repeated: int = 0
     _chance: random.Random = field(init=False)
+    _free_s: float = field(init=False, default=0.0)
+    """When all that waits has gone."""
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
-    def carry(self) -> list[float]:
-        """Delays in seconds of each copy of the next datagram that arrives; none when it is lost."""
+    def carry(self, octets: int, now: float) -> list[float]:
+        """Delays in seconds of each copy of the next datagram that arrives, which has so many octets; none when it is lost."""
         self.carried += 1
-        if self._chance.random() < self.loss:
+        turn = max(now, self._free_s)
+        if self._chance.random() < self.loss or turn - now > self.queue_s:
             self.lost += 1
             return []
-        delay = self.delay_s
+        self._free_s = turn + octets * 8 / self.rate_bps
+        delay = self._free_s - now + self.delay_s
         if self._chance.random() < self.reorder:
             self.reordered += 1
             delay += self.behind_s
@@ -101,7 +109,7 @@ class UdpRelay:
         if not self.open or self._target is None:
             return
         up, _ = self._lines.setdefault(client, (self.up, self.down))
-        self._carry(up, lambda: self._to_node(data, client))
+        self._carry(up, data, lambda: self._to_node(data, client))
 
     def _to_node(self, data: bytes, client: Address) -> None:
         flow = self._flows.get(client)
@@ -110,17 +118,18 @@ class UdpRelay:
         elif client not in self._making:
             self._making[client] = asyncio.create_task(self._make_flow(client, data))
 
-    def _carry(self, line: Line, deliver: Callable[[], None]) -> None:
-        for delay_s in line.carry():
+    def _carry(self, line: Line, data: bytes, deliver: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for delay_s in line.carry(len(data), loop.time()):
             if delay_s:
-                asyncio.get_running_loop().call_later(delay_s, deliver)
+                loop.call_later(delay_s, deliver)
             else:
                 deliver()
 
     async def _make_flow(self, client: Address, first: bytes) -> None:
         def to_client(data: bytes, _: Address) -> None:
             if self.open:
-                self._carry(self._lines[client][1], lambda: self._to_client(data, client))
+                self._carry(self._lines[client][1], data, lambda: self._to_client(data, client))
 
         try:
             flow, _ = await asyncio.get_running_loop().create_datagram_endpoint(

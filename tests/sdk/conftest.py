@@ -1,14 +1,16 @@
 """Fixtures of the tests with the stock SDK: one Chromium for the session, a tab for each client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.kit.browser import Chromium, Tab, Wish, chromium
 from tests.kit.people import Join, OpenTab, tracks
 from tests.kit.rest import Rest
-from tests.kit.stack import Roomwire
+from tests.kit.stack import Roomwire, running
+from tests.kit.udp_relay import UdpRelay, udp_relay
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -44,3 +46,19 @@ async def join(roomwire: Roomwire, room_name: str, open_tab: OpenTab) -> Join:
 @pytest_asyncio.fixture(loop_scope="session")
 async def rest(roomwire: Roomwire, room_name: str) -> Rest:
     return Rest(roomwire.client(), room_name)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def network() -> AsyncIterator[UdpRelay]:
+    async with udp_relay() as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
+def behind(network: UdpRelay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
+    """A system whose node is reached over the line only."""
+    with running(
+        tmp_path_factory.mktemp("bad-line"), {"ROOMWIRE_SFU_ANNOUNCED": f"127.0.0.1:{network.port}"}
+    ) as roomwire:
+        network.aim(("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"])))
+        yield roomwire

@@ -6,38 +6,20 @@ subscriber's does. `make soak` runs longer ones in which both have it: one packe
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.kit.browser import Tab, until
 from tests.kit.people import OpenTab, meets, tracks
-from tests.kit.stack import Roomwire, running
-from tests.kit.udp_relay import Line, UdpRelay, udp_relay
+from tests.kit.stack import Roomwire
+from tests.kit.udp_relay import Line, UdpRelay
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SETTLED_S = 5.0
 """Chromium's buffers have grown to what the line needs, by 0.1 s each second."""
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def network() -> AsyncIterator[UdpRelay]:
-    async with udp_relay() as network:
-        yield network
-
-
-@pytest.fixture(scope="module")
-def behind(network: UdpRelay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
-    """A system whose node is reached over the line only."""
-    with running(
-        tmp_path_factory.mktemp("bad-line"), {"ROOMWIRE_SFU_ANNOUNCED": f"127.0.0.1:{network.port}"}
-    ) as roomwire:
-        network.aim(("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"])))
-        yield roomwire
 
 
 @dataclass(frozen=True, slots=True)
