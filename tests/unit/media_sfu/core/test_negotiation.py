@@ -7,6 +7,7 @@ from contract.errors import Refused
 from contract.media import Description
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from media_sfu.core import codecs
 from media_sfu.core.negotiation import Negotiation, RemoteSctp, Settings, WantedTrack
 
 from tests.kit.client import Client
@@ -240,6 +241,14 @@ def test_new_sections_get_the_next_mid_and_the_numbers_of_the_browser() -> None:
     accept(ours, proposal)
     assert set(ours.down_tracks) == {"v1", "v2"}
     assert ours.remote_sctp is not None
+
+
+def test_subscribers_of_video_get_send_times_which_their_estimate_needs_and_no_mid() -> None:
+    ours, _ = answered("chromium_viewer", video("v1"))
+
+    extensions = ours.down_tracks["v1"].extensions
+    assert codecs.ABS_SEND_TIME in extensions
+    assert codecs.MID not in extensions
 
 
 def test_a_section_is_reused_only_after_it_was_negotiated_to_not_sending() -> None:
