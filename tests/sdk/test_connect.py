@@ -88,5 +88,7 @@ async def test_connect_is_rejected_with_the_rooms_fault(
     rest.complete(sid)
     with pytest.raises(ConnectRefused) as completed:
         await bob.connect(roomwire.token("bob"), ws_server=roomwire.ws_server, name=sid)
+    with pytest.raises(ConnectRefused) as nameless:
+        await bob.connect(roomwire.token("bob"), ws_server=roomwire.ws_server, name="")
 
-    assert (full.value.code, completed.value.code) == (53105, 53118)
+    assert (full.value.code, completed.value.code, nameless.value.code) == (53105, 53118, 53100)

@@ -769,6 +769,16 @@ def test_a_socket_lost_while_resuming_detaches_again(resuming: Client) -> None:
     assert resuming.asked() == [DetachSession(participant_sid="PA1", lease_epoch=2)]
 
 
+@pytest.mark.parametrize("name", [None, "", "standup"])
+def test_a_name_reaches_the_room_as_it_is(client: Client, name: str | None) -> None:
+    client.say({**CONNECT, "name": name})
+    client.asked()
+    client.verified()
+    (command,) = client.asked()
+
+    assert command.room == name
+
+
 def test_kinds_of_tracks_reach_the_room(client: Client) -> None:
     client.say(CONNECT)
     client.asked()

@@ -495,7 +495,7 @@ class Session:
                 return JoinRoom(
                     account_sid=token.account_sid,
                     identity=token.identity,
-                    room=connect.name or None,
+                    room=connect.name,
                     granted_room=token.room,
                     gateway_id=self._settings.gateway_id,
                     session=self._settings.new_session(),
