@@ -55,7 +55,7 @@ def _run(settings: RunSettings) -> None:
     chosen["ROOMWIRE_ACCOUNT_SID"] = credentials.account_sid
     chosen["ROOMWIRE_DEMO_API_KEY"] = credentials.api_key
     chosen["ROOMWIRE_DEMO_API_SECRET"] = credentials.api_secret
-    stack = Stack(settings.data, chosen, services=tuple(PROGRAMS), on_exit=_tell_exit)
+    stack = Stack(settings.data, chosen, services=tuple(PROGRAMS), on_exit=_tell_exit, on_wait=_tell_wait)
     try:
         stack.start()
         print(welcome(stack, credentials), flush=True)
@@ -131,6 +131,10 @@ def _stop(stack: Stack) -> None:
 
 def _tell_exit(name: str, code: int) -> None:
     print(f"{name} ended with exit code {code}, and is started again", file=sys.stderr)
+
+
+def _tell_wait(what: str) -> None:
+    print(f"Waiting for {what} ...", file=sys.stderr, flush=True)
 
 
 def _refuse(message: str, code: int = 2) -> NoReturn:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
+from media_sfu.settings import Announced
 from pydantic import AfterValidator, Field, field_validator
-from service_kit.settings import Port, Settings
+from service_kit.settings import NatsUrl, Port, Settings
 
 PREFIX = "ROOMWIRE_"
 
@@ -27,9 +28,9 @@ class RunSettings(Settings):
     gateway_port: Port = 8082
     sfu_http_port: Port = 8083
     sfu_port: Port = 40000
-    sfu_announced: str = "127.0.0.1"
+    sfu_announced: Announced = "127.0.0.1"
     demo_port: Port = 3000
-    nats_url: str = ""
+    nats_url: NatsUrl = ""
     """Empty: an embedded server."""
     public_url: Annotated[str, AfterValidator(_http_url)] | None = None
     ad_hoc_rooms: bool = True

@@ -1,5 +1,6 @@
 """The whole system on one machine: an embedded NATS server and every service as a child process. Used by `roomwire run` and by tests."""
 
+import math
 import os
 import re
 import secrets
@@ -13,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from service_kit.settings import nats_servers, server_names
 
 from roomwire.child import Child
 
 NATS = "nats"
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 15.0
+QUIET_S = 3.0
+"""A start that waits longer says what for."""
 POLL_S = 0.05
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 """A room's snapshot is one message; NATS allows 1 MiB unless told otherwise."""
@@ -57,7 +61,8 @@ class Stack:
     `settings` are `ROOMWIRE_*` variables for every service; a port that is missing there is chosen freely, and NATS is started when
     `ROOMWIRE_NATS_URL` is missing. `services` names what to run, everything but the demo by default; a number at the end makes another
     instance with free ports of its own (`media-sfu-2`). With `logs`, each child writes to a file there, else to standard error. `on_exit` is
-    called, in a thread of its own, with the name and exit code of a child that died and is about to be restarted.
+    called, in a thread of its own, with the name and exit code of a child that died and is about to be restarted; `on_wait` with what a start has
+    waited for during three seconds.
     """
 
     def __init__(
@@ -68,12 +73,14 @@ class Stack:
         logs: Path | None = None,
         folder: Path | None = None,
         on_exit: Callable[[str, int], None] = lambda name, code: None,
+        on_wait: Callable[[str], None] = lambda what: None,
     ) -> None:
         self._data = data.resolve()
         self._services = list(services)
         self._logs = logs
         self._folder = folder
         self._on_exit = on_exit
+        self._on_wait = on_wait
         self._children: dict[str, Child] = {}
         self._instance_settings: dict[str, dict[str, str]] = {}
         self.settings = {"ROOMWIRE_DATA": str(self._data), "ROOMWIRE_HOST": "127.0.0.1", **(settings or {})}
@@ -126,6 +133,8 @@ class Stack:
                 self._logs.mkdir(parents=True, exist_ok=True)
             if self._nats_config is not None:
                 self._start_nats(self._nats_config, deadline)
+            else:
+                self._await_outer_nats(deadline)
             for name in self._services:
                 self._spawn(name, [sys.executable, "-m", program_of(name).module], self._settings_of(name))
             for name in self._services:
@@ -210,13 +219,23 @@ class Stack:
     def _await_nats(self, deadline: float) -> None:
         child = self._children[NATS]
         while True:
-            try:
-                socket.create_connection(("127.0.0.1", self._nats_port), timeout=1.0).close()
+            if _listens(("127.0.0.1", self._nats_port)):
                 break
-            except OSError:
-                self._check_alive(child, deadline)
-                time.sleep(POLL_S)
+            self._check_alive(child, deadline)
+            time.sleep(POLL_S)
         child.keep_running()
+
+    def _await_outer_nats(self, deadline: float) -> None:
+        """Wait until a server that is not ours listens: no service is of use without it."""
+        tell_at = time.monotonic() + QUIET_S
+        while not any(_listens(address) for address in nats_servers(self.nats_url)):
+            now = time.monotonic()
+            if now > deadline:
+                raise StackFailed(f"ROOMWIRE_NATS_URL: nothing listens at {server_names(self.nats_url)}")
+            if now > tell_at:
+                self._on_wait(f"the message bus at {server_names(self.nats_url)} (ROOMWIRE_NATS_URL)")
+                tell_at = math.inf
+            time.sleep(POLL_S)
 
     def _spawn(self, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Child:
         outer = {key: value for key, value in os.environ.items() if not key.startswith("ROOMWIRE_")}
@@ -266,6 +285,14 @@ def program_of(name: str) -> Program:
     if match is None or match["program"] not in PROGRAMS:
         raise StackFailed(f"there is no service {name!r}")
     return PROGRAMS[match["program"]]
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from prometheus_client import Gauge
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from service_kit.settings import server_names
 from service_kit.tracing import TRACE_HEADER, current_trace, start_trace
 
 log = structlog.get_logger()
@@ -21,6 +22,8 @@ SUBSCRIPTIONS = Gauge("roomwire_bus_subscriptions", "Subjects of the bus that ar
 
 T = TypeVar("T")
 REQUEST_TIMEOUT_S = 5.0
+QUIET_S = 3.0
+"""A start that waits longer for the bus says so."""
 
 
 class BusUnavailable(Exception):
@@ -41,7 +44,11 @@ class Bus:
         client = Client()
         bus = cls(client)
 
+        failure: Exception | None = None
+
         async def on_error(error: Exception) -> None:
+            nonlocal failure
+            failure = error
             log.debug("bus error", error=repr(error))
 
         async def on_disconnected() -> None:
@@ -52,21 +59,29 @@ class Bus:
             for callback in bus._reconnected:
                 await callback()
 
+        async def tell_that_it_waits() -> None:
+            await asyncio.sleep(QUIET_S)
+            log.warning("waiting for the bus", servers=server_names(url), error=repr(failure))
+
         options: dict[str, Any] = {"user_credentials": user_credentials} if user_credentials else {}
-        await client.connect(
-            servers=[part.strip() for part in url.split(",")],
-            name=name,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            pending_size=8 * 1024 * 1024,
-            error_cb=on_error,
-            disconnected_cb=on_disconnected,
-            reconnected_cb=on_reconnected,
-            **options,
-        )
+        waiting = asyncio.create_task(tell_that_it_waits())
+        try:
+            await client.connect(
+                servers=[part.strip() for part in url.split(",")],
+                name=name,
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                pending_size=8 * 1024 * 1024,
+                error_cb=on_error,
+                disconnected_cb=on_disconnected,
+                reconnected_cb=on_reconnected,
+                **options,
+            )
+        finally:
+            waiting.cancel()
         return bus
 
     @property

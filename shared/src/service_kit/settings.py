@@ -3,11 +3,37 @@
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+NATS_PORT = 4222
+
+
+def nats_servers(url: str) -> list[tuple[str, int]]:
+    """Host and port of each server that a NATS URL lists, without the credentials that it may hold. Raises ValueError."""
+    parts = [part.strip() for part in url.split(",") if part.strip()]
+    split = [urlsplit(part if "://" in part else f"nats://{part}") for part in parts]
+    if not all(server.hostname for server in split):
+        raise ValueError("wants nats://host:port, several separated by commas")
+    return [(server.hostname or "", server.port or NATS_PORT) for server in split]
+
+
+def server_names(url: str) -> str:
+    """The servers of a NATS URL, for people to read."""
+    return ", ".join(f"{host}:{port}" for host, port in nats_servers(url))
+
+
+def _nats_url(url: str) -> str:
+    nats_servers(url)
+    return url
+
+
+NatsUrl = Annotated[str, AfterValidator(_nats_url)]
 
 
 class Settings(BaseSettings):
@@ -20,7 +46,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address that the HTTP ports bind."""
     data: Path = Path("./var")
-    nats_url: str = "nats://127.0.0.1:4222"
+    nats_url: NatsUrl = "nats://127.0.0.1:4222"
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
 

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import service_kit.bus
 from contract.keys import KeysChanged
 from pydantic import TypeAdapter
+from roomwire.stack import free_port
 from service_kit.bus import Bus, BusUnavailable
 from service_kit.tracing import current_trace, start_trace
+from structlog.testing import capture_logs
 
 from tests.kit.nats import NatsServer
+from tests.kit.webrtc_client import until
 
 changed: TypeAdapter[KeysChanged] = TypeAdapter(KeysChanged)
 
@@ -77,3 +81,17 @@ async def test_subscriptions_survive_a_restart_of_the_server(nats_server: NatsSe
 
     assert await asyncio.wait_for(heard.get(), 5) == "SK1"
     await bus.close()
+
+
+async def test_who_waits_for_the_bus_says_so_without_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_kit.bus, "QUIET_S", 0.05)
+    port = free_port()
+    with capture_logs() as logs:
+        connecting = asyncio.create_task(Bus.connect(f"nats://secret@127.0.0.1:{port}", "test"))
+        await until(lambda: any(line["log_level"] == "warning" for line in logs))
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+    [told] = [line for line in logs if line["log_level"] == "warning"]
+    assert (told["event"], told["servers"]) == ("waiting for the bus", f"127.0.0.1:{port}")
+    assert "secret" not in str(told)

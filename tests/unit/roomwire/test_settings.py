@@ -29,6 +29,10 @@ def test_what_is_set_is_passed_on_and_what_is_not_has_its_default(
         ("ROOMWIRE_MAX_PARTICIPANTS", "many"),
         ("ROOMWIRE_PUBLIC_URL", "video.example.org"),
         ("ROOMWIRE_AD_HOC_ROOMS", "perhaps"),
+        ("ROOMWIRE_SFU_ANNOUNCED", "media.example.org"),
+        ("ROOMWIRE_SFU_ANNOUNCED", "0.0.0.0"),
+        ("ROOMWIRE_NATS_URL", "nats://bus.example.org:many"),
+        ("ROOMWIRE_NATS_URL", "nats://:4222"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(

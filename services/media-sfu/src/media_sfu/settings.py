@@ -5,10 +5,19 @@ import secrets
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from service_kit.settings import Port, Settings
 
 from media_sfu.forwarder import Address
+
+
+def _readable(announced: str) -> str:
+    announced_addresses(announced, 1)
+    return announced
+
+
+Announced = Annotated[str, AfterValidator(_readable)]
+"""What `announced_addresses` reads."""
 
 
 class SfuSettings(Settings):
@@ -20,7 +29,7 @@ class SfuSettings(Settings):
     """The one UDP port."""
     sfu_bind: str = ""
     """Address that the UDP port binds; empty for `host`. `0.0.0.0` or `::` with `sfu_announced` saying what clients can reach."""
-    sfu_announced: str = "127.0.0.1"
+    sfu_announced: Announced = "127.0.0.1"
     """Where clients reach the UDP port: `address` or `address:port` (`[address]:port` for IPv6), several separated by commas."""
     sfu_capacity: Annotated[int, Field(ge=1)] = 1000
     """How many peers this node takes."""
@@ -29,12 +38,6 @@ class SfuSettings(Settings):
     node_id: str = ""
     """Name of this node on the bus; made once and kept in the data folder when empty."""
     region: str = "us1"
-
-    @field_validator("sfu_announced")
-    @classmethod
-    def _is_readable(cls, announced: str) -> str:
-        announced_addresses(announced, 1)
-        return announced
 
 
 def announced_addresses(announced: str, port: int) -> tuple[Address, ...]:
