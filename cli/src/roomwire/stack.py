@@ -230,11 +230,11 @@ class Stack:
         tell_at = time.monotonic() + QUIET_S
         while not any(_listens(address) for address in nats_servers(self.nats_url)):
             now = time.monotonic()
-            if now > deadline:
-                raise StackFailed(f"ROOMWIRE_NATS_URL: nothing listens at {server_names(self.nats_url)}")
             if now > tell_at:
                 self._on_wait(f"the message bus at {server_names(self.nats_url)} (ROOMWIRE_NATS_URL)")
                 tell_at = math.inf
+            if now > deadline:
+                raise StackFailed(f"ROOMWIRE_NATS_URL: nothing listens at {server_names(self.nats_url)}")
             time.sleep(POLL_S)
 
     def _spawn(self, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Child:

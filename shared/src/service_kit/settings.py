@@ -17,10 +17,14 @@ NATS_PORT = 4222
 def nats_servers(url: str) -> list[tuple[str, int]]:
     """Host and port of each server that a NATS URL lists, without the credentials that it may hold. Raises ValueError."""
     parts = [part.strip() for part in url.split(",") if part.strip()]
-    split = [urlsplit(part if "://" in part else f"nats://{part}") for part in parts]
-    if not all(server.hostname for server in split):
+    try:
+        split = [urlsplit(part if "://" in part else f"nats://{part}") for part in parts]
+        found = [(server.hostname or "", server.port or NATS_PORT) for server in split]
+    except ValueError:  # its message may quote a password
+        found = [("", 0)]
+    if not all(host for host, _ in found):
         raise ValueError("wants nats://host:port, several separated by commas")
-    return [(server.hostname or "", server.port or NATS_PORT) for server in split]
+    return found
 
 
 def server_names(url: str) -> str:

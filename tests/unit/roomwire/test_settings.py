@@ -33,6 +33,7 @@ def test_what_is_set_is_passed_on_and_what_is_not_has_its_default(
         ("ROOMWIRE_SFU_ANNOUNCED", "0.0.0.0"),
         ("ROOMWIRE_NATS_URL", "nats://bus.example.org:many"),
         ("ROOMWIRE_NATS_URL", "nats://:4222"),
+        ("ROOMWIRE_NATS_URL", "nats://user:pass#word@bus"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(
