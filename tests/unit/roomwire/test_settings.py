@@ -45,7 +45,9 @@ def test_a_bad_value_is_refused_by_name(
         load(RunSettings)
 
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith(name + ": ")
+    told = capsys.readouterr().err
+    assert told.startswith(name + ": ")
+    assert "pass" not in told
 
 
 def test_a_port_that_is_in_use_is_told_by_its_variable() -> None:
