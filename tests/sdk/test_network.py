@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.kit.browser import Tab, chromium
+from tests.kit.browser import Tab, chromium, until
 from tests.kit.people import OpenTab, meets, tracks
 from tests.kit.stack import Roomwire, running
 from tests.kit.udp_relay import UdpRelay, udp_relay
@@ -127,6 +127,8 @@ async def test_a_viewer_whose_addresses_are_hidden_sees_everybody(
         await viewer.connect(roomwire.token("viewer"), ws_server=roomwire.ws_server, name=room_name)
         await meets(viewer, "alice")
 
-        candidates = await viewer.page.evaluate(OWN_CANDIDATES)
-        assert candidates, "the viewer gathered none"
+        async def gathered() -> list[str]:
+            return await viewer.page.evaluate(OWN_CANDIDATES)
+
+        candidates = await until(gathered, "the viewer gathered candidates")
         assert all(".local " in candidate for candidate in candidates), candidates
