@@ -146,6 +146,16 @@ class RecordingFacts:
         ]
 
 
+def _stored_media(uri: str, duration_s: int, size_bytes: int, external_location: str | None) -> list[tuple[str, Value]]:
+    """What a receiver is told of media that is there."""
+    return [
+        ("MediaUri", f"{uri}/Media"),
+        ("Duration", duration_s),
+        ("Size", size_bytes),
+        ("MediaExternalLocation", external_location),
+    ]
+
+
 def recording_started(facts: RecordingFacts, receiver: Receiver, at: float) -> Callback:
     return _recording_callback("recording-started", facts, receiver, at, [])
 
@@ -159,12 +169,7 @@ def recording_completed(
     external_location: str | None = None,
 ) -> Callback:
     """`external_location` is where the media is when it is in storage of the customer's own."""
-    values: list[tuple[str, Value]] = [
-        ("MediaUri", f"{facts.uri}/Media"),
-        ("Duration", duration_s),
-        ("Size", size_bytes),
-        ("MediaExternalLocation", external_location),
-    ]
+    values = _stored_media(facts.uri, duration_s, size_bytes, external_location)
     return _recording_callback("recording-completed", facts, receiver, at, values)
 
 
@@ -242,12 +247,7 @@ def composition_available(
     size_bytes: int,
     external_location: str | None = None,
 ) -> Callback:
-    values: list[tuple[str, Value]] = [
-        ("MediaUri", f"{facts.uri}/Media"),
-        ("Duration", duration_s),
-        ("Size", size_bytes),
-        ("MediaExternalLocation", external_location),
-    ]
+    values = _stored_media(facts.uri, duration_s, size_bytes, external_location)
     return _composition_callback("composition-available", facts, receiver, at, values)
 
 
