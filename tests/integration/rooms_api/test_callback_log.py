@@ -90,7 +90,8 @@ async def test_filters_pages_and_refusals(api: RoomsApi, receiver: Receiver) -> 
 async def test_what_was_given_up_is_sent_again_when_asked_for(api: RoomsApi, receiver: Receiver) -> None:
     receiver.answer = lambda _: 503
     await create_and_end(api, receiver.url)
-    await eventually(lambda: receiver.received)
+    [tried] = await eventually(lambda: listed(api, "StatusCallbackEvent=room-created"))
+    await eventually(lambda: was_tried(api, tried["sid"]))
     api.clock.offset_s = 25 * HOUR_S
     await eventually(lambda: listed_with(api, "failed", 2))
     ended, created = await listed(api)
