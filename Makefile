@@ -22,8 +22,9 @@ setup: $(VENV)/.installed ## install everything into .venv
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS) $(NATIVE)
 	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach s,$(SOURCES),-e ./$(s))
+	@$(BIN)/python -m compileall -q $(addsuffix /src,$(SOURCES))
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.installed

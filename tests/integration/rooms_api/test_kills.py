@@ -110,7 +110,6 @@ async def survive(
     await issue(bus, before_signing=world.before_signing)
     arrivals = 0
     for number in range(kills):
-        print(number, __import__("time").monotonic())
         process.start()
         await eventually(process.is_ready, 60)
         point = (Point.SIGNING, Point.ARRIVAL, Point.SIGNING, None)[number % 4]
