@@ -31,11 +31,14 @@ def subscription(sid: str, kind: TrackKind, publisher: str = "alice", start: int
     return NodeSubscription(id=f"{sid}-{start}", track_sid=sid, publisher_sid=publisher, kind=kind)
 
 
-def desired(revision: int, *tracks: NodePublication | NodeSubscription) -> DesiredState:
+def desired(
+    revision: int, *tracks: NodePublication | NodeSubscription, participants: tuple[str, ...] = ()
+) -> DesiredState:
     return DesiredState(
         revision=revision,
         publications=tuple(track for track in tracks if isinstance(track, NodePublication)),
         subscriptions=tuple(track for track in tracks if isinstance(track, NodeSubscription)),
+        participants=participants,
     )
 
 

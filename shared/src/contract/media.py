@@ -44,11 +44,16 @@ class NodeSubscription(Message):
 
 
 class DesiredState(Message):
-    """What a peer sends and receives at a room revision; both lists are complete."""
+    """
+    What a peer sends and receives at a room revision; all lists are complete.
+
+    `participants` are the others that the client was told of before, when it asked for media signaling that names participants.
+    """
 
     revision: int
     publications: tuple[NodePublication, ...]
     subscriptions: tuple[NodeSubscription, ...]
+    participants: tuple[str, ...] = ()
 
 
 # -- commands ------------------------------------------------------------------------------------------------------------------------

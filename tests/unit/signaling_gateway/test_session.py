@@ -28,6 +28,7 @@ from contract.rooms import (
     LeaveReason,
     LeaveRoom,
     NotDone,
+    ParticipantStatus,
     PublishedChanged,
     ResumeSession,
     RoomEvent,
@@ -460,8 +461,16 @@ def test_an_event_becomes_one_update_and_the_node_learns_what_to_forward(connect
     assert [s.id for s in command.desired.subscriptions] == ["MT1-1"]
 
 
-def test_what_the_node_need_not_know_does_not_reach_it(connected: Client) -> None:
+def test_whom_the_client_knows_reaches_the_node_for_the_speaker_who_is_named_to_it(connected: Client) -> None:
     connected.event(8, participants=(participant("PA3", 8),))
+
+    assert len(connected.heard()) == 1
+    (command,) = connected.asked()
+    assert command.desired.participants == ("PA2", "PA3")
+
+
+def test_what_the_node_need_not_know_does_not_reach_it(connected: Client) -> None:
+    connected.event(8, participants=(participant("PA2", 8, status=ParticipantStatus.RECONNECTING),))
 
     assert len(connected.heard()) == 1
     assert connected.asked() == []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from contract.media import SetBandwidthProfile
+from contract.media import DesiredState, SetBandwidthProfile
 from media_sfu.core.actions import (
     ChannelParameters,
     OpenChannel,
@@ -16,11 +16,12 @@ from media_sfu.core.actions import (
     SendSignal,
     SetPlayoutDelay,
     SetTargetLayer,
+    StartDownTrack,
     UpTrackName,
 )
 from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
 
-from tests.kit.media_room import AUDIO, VIDEO, Scene, desired, publication, subscription
+from tests.kit.media_room import AUDIO, VIDEO, Scene, desired, publication, subscription, viewer_answer
 
 SIMULCAST_ID = "efa50f00-58fd-46de-82e6-52fda52f9648"
 SIMULCAST = publication(SIMULCAST_ID, "MTcamera", VIDEO)
@@ -63,8 +64,23 @@ def hint(scene: Scene, **members: Any) -> None:
 
 
 def told(scene: Scene, kind: str) -> list[dict[str, Any]]:
-    messages = [json.loads(action.text) for action in scene.actions(SendMessage)]
-    return [message for message in messages if message["type"] == kind]
+    return [message for message in messages(scene.actions()) if message["type"] == kind]
+
+
+def messages(actions: list[Any]) -> list[dict[str, Any]]:
+    return [json.loads(action.text) for action in actions if isinstance(action, SendMessage)]
+
+
+def bob_agrees(scene: Scene) -> list[Any]:
+    """Bob answers every offer that is out. Returns what the shell was told meanwhile."""
+    actions = scene.actions()
+    heard = list(actions)
+    while offers := [action for action in heard if isinstance(action, SendSignal) and action.participant_sid == "bob"]:
+        assert offers[-1].description is not None
+        scene.apply("bob", "answer", offers[-1].description.revision, viewer_answer(offers[-1]))
+        heard = scene.actions()
+        actions += heard
+    return actions
 
 
 def up(layers: tuple[int, ...]) -> UpTrackStatistics:
@@ -147,6 +163,28 @@ def test_a_new_subscription_of_the_same_track_begins_switched_on(scene: Scene) -
     assert scene.actions(PauseDownTrack, ResumeDownTrack) == []
 
 
+def test_a_track_that_was_off_is_told_to_be_on_when_it_is_subscribed_to_again(scene: Scene) -> None:
+    hint(scene, enabled=False)
+    scene.desire("bob", desired(2))
+    bob_agrees(scene)
+
+    scene.desire("bob", desired(3, subscription("MTcamera", VIDEO, start=3)))
+
+    switched = [message for message in messages(bob_agrees(scene)) if message["type"] == "track_switch_off"]
+    assert switched == [{"type": "track_switch_off", "off": [], "on": ["MTcamera"]}]
+
+
+def test_what_was_asked_of_a_subscription_does_not_hold_for_the_next(scene: Scene) -> None:
+    hint(scene, enabled=False)
+    bob_agrees(scene)
+
+    scene.desire("bob", desired(2, subscription("MTcamera", VIDEO, start=2)))
+
+    actions = bob_agrees(scene)
+    assert any(isinstance(action, StartDownTrack) for action in actions)
+    assert not any(isinstance(action, PauseDownTrack) for action in actions)
+
+
 def test_the_application_bound_is_kept(scene: Scene) -> None:
     seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
     scene.actions()
@@ -194,21 +232,70 @@ def test_below_a_layer_that_does_not_flow_all_stay_on(scene: Scene) -> None:
     assert told(scene, "publisher_hints") == []
 
 
-def test_who_is_loud_is_told_to_the_others() -> None:
+MICROPHONE = publication("59293ed1-1086-4706-9c3c-3c61662d7af3", "MTmicrophone", AUDIO)
+
+
+def speech(of_bob: DesiredState) -> Scene:
+    """Alice speaks, and Bob is connected and listens to who does."""
     scene = Scene()
-    microphone = publication("59293ed1-1086-4706-9c3c-3c61662d7af3", "MTmicrophone", AUDIO)
-    scene.open("alice", "chromium_simulcast_auto", desired(1, microphone), media_signaling=("active_speaker",))
-    scene.open("bob", "chromium_viewer", desired(1), media_signaling=("active_speaker",))
+    scene.open("alice", "chromium_simulcast_auto", desired(1, MICROPHONE), media_signaling=("active_speaker",))
+    scene.open("bob", "chromium_viewer", of_bob, media_signaling=("active_speaker",))
+    scene.room.handle_connected("bob", 0.0)
     for sid in ("alice", "bob"):
         say(scene, sid, "active_speaker", {"type": "ready"})
-    scene.actions()
-
     for fifth in range(10):
-        scene.room.receive_levels({UpTrackName("alice", microphone.client_track_id): -20}, fifth / 5)
+        scene.room.receive_levels({UpTrackName("alice", MICROPHONE.client_track_id): -20}, fifth / 5)
+    return scene
+
+
+def speakers_told(scene: Scene) -> list[Any]:
+    return [message["participant"] for message in told(scene, "active_speaker")]
+
+
+def test_who_is_loud_is_told_to_the_others() -> None:
+    scene = speech(desired(1, participants=("alice",)))
 
     assert scene.actions(SendMessage) == [
         SendMessage("bob", LABELS["active_speaker"], json.dumps({"type": "active_speaker", "participant": "alice"}))
     ]
+
+
+def test_a_speaker_is_told_once_the_client_knows_that_participant() -> None:
+    scene = speech(desired(1))
+    assert speakers_told(scene) == []
+
+    scene.desire("bob", desired(2, participants=("alice",)))
+    scene.desire("bob", desired(3, participants=("alice",)))
+
+    assert speakers_told(scene) == ["alice"]
+
+
+def test_a_speaker_whom_the_client_is_about_to_hear_is_told_when_it_agreed_to_that() -> None:
+    scene = speech(desired(1))
+    scene.apply("bob", "answer", 2, viewer_answer(scene.actions(SendSignal)[-1]))
+
+    scene.desire("bob", desired(2, subscription("MTmicrophone", AUDIO), participants=("alice",)))
+    (offer,) = scene.actions(SendSignal, SendMessage)
+    scene.apply("bob", "answer", 3, viewer_answer(offer))
+
+    assert speakers_told(scene) == ["alice"]
+
+
+def test_a_speaker_who_was_told_stays_while_the_next_is_unknown() -> None:
+    scene = speech(desired(1, participants=("alice",)))
+    scene.actions()
+    scene.open("carol", "chromium_simulcast_auto", desired(2, MICROPHONE))
+    levels = {
+        UpTrackName("alice", MICROPHONE.client_track_id): -90,
+        UpTrackName("carol", MICROPHONE.client_track_id): -20,
+    }
+    for fifth in range(10, 30):
+        scene.room.receive_levels(levels, fifth / 5)
+    assert speakers_told(scene) == []
+
+    scene.desire("bob", desired(3, participants=("alice", "carol")))
+
+    assert speakers_told(scene) == ["carol"]
 
 
 @pytest.mark.parametrize(
@@ -237,6 +324,13 @@ def test_every_quality_input_is_answered(scene: Scene) -> None:
     assert told(scene, "network_quality") == [
         {"type": "network_quality", "local": {"level": 3}, "remotes": [{"sid": "alice", "level": 5}]}
     ]
+
+
+def test_the_quality_of_somebody_whom_the_client_does_not_know_is_not_told(scene: Scene) -> None:
+    scene.desire("bob", desired(2))
+    say(scene, "bob", "network_quality", {"type": "network_quality", "reportLevel": 1, "remoteReportLevel": 1})
+
+    assert [message["remotes"] for message in told(scene, "network_quality")] == [[]]
 
 
 @pytest.mark.parametrize(

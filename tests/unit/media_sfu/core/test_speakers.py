@@ -54,12 +54,11 @@ def test_a_silent_speaker_stays_until_another_speaks(speakers: Speakers) -> None
     assert speakers.dominant() == "bob"
 
 
-def test_the_dominant_one_is_shown_the_one_before(speakers: Speakers) -> None:
+def test_the_one_before_is_known_as_well(speakers: Speakers) -> None:
     now = hear(speakers, 0.0, 1.0, alice=-20.0, bob=None)
     hear(speakers, now, 3.0, alice=None, bob=-20.0)
 
-    assert speakers.dominant(besides="bob") == "alice"
-    assert speakers.dominant(besides="alice") == "bob"
+    assert speakers.latest == ("bob", "alice")
 
 
 def test_who_leaves_is_no_longer_dominant(speakers: Speakers) -> None:

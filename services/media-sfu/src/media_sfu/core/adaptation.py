@@ -65,14 +65,13 @@ class _Client:
     profile: VideoProfile
     estimate: DownlinkEstimate = field(default_factory=DownlinkEstimate)
     priorities: dict[str, TrackPriority] = field(default_factory=dict)
-    """By track SID."""
     hints: dict[str, _Hint] = field(default_factory=dict)
-    """By track SID."""
+    """What it asked of tracks, by subscription id: of a track that it is subscribed to again the SDK remembers nothing."""
     forwarded: dict[str, int | None] = field(default_factory=dict)
     """The layer of each video down track, None when it is off, by subscription id."""
     parameters: dict[str, Down] = field(default_factory=dict)
     told_off: set[str] = field(default_factory=set)
-    """Track SIDs that the client knows to be off."""
+    """SIDs of tracks that the client knows to be off. It remembers that of a track for as long as that is published, subscribed to or not."""
     told_speaker: str | None = None
     round_trip_s: float | None = None
 
@@ -130,9 +129,10 @@ class Adaptation:
         self._evaluate(participant_sid)
 
     def tracks_changed(self, participant_sids: Iterable[str]) -> None:
-        """Down tracks of these peers have started or stopped, or a publication behind them changed."""
+        """Down tracks of these peers have started or stopped, a publication behind them changed, or their clients know others now."""
         for participant_sid in participant_sids:
             self._evaluate(participant_sid)
+            self._tell_speaker(participant_sid)
 
     # -- what was seen
 
@@ -232,17 +232,20 @@ class Adaptation:
 
     def _set_priority(self, participant_sid: str, track_sid: str, priority: TrackPriority | None) -> None:
         client = self._clients[participant_sid]
+        subscription_id = self._subscribed(participant_sid).get(track_sid)
+        if subscription_id is None:
+            return
         if priority is None:
-            client.priorities.pop(track_sid, None)
-        elif track_sid in self._subscribed(participant_sid):
-            client.priorities[track_sid] = priority
+            client.priorities.pop(subscription_id, None)
+        else:
+            client.priorities[subscription_id] = priority
         self._evaluate(participant_sid)
 
     def _set_hints(self, participant_sid: str, request: RenderHints) -> None:
         client, known = self._clients[participant_sid], self._subscribed(participant_sid)
         for update in request.subscriber.hints:
             if update.track in known:
-                hint = client.hints.setdefault(update.track, _Hint())
+                hint = client.hints.setdefault(known[update.track], _Hint())
                 if update.enabled is not None:
                     hint.enabled = update.enabled
                 if update.render_dimensions is not None:
@@ -255,16 +258,26 @@ class Adaptation:
         if label is not None:
             self._actions.append(SendMessage(participant_sid, label, text))
 
-    def _subscribed(self, participant_sid: str) -> set[str]:
+    def _subscribed(self, participant_sid: str) -> dict[str, str]:
+        """Subscription ids by track SID."""
         peer = self._peers.get(participant_sid)
-        return {subscription.track_sid for subscription in peer.desired.subscriptions} if peer is not None else set()
+        return {track.track_sid: track.id for track in peer.desired.subscriptions} if peer is not None else {}
 
     # -- speakers
 
     def _tell_speaker(self, participant_sid: str) -> None:
-        client = self._clients[participant_sid]
-        speaker = self._speakers.dominant(besides=participant_sid)
-        if client.signaling.is_ready("active_speaker") and speaker != client.told_speaker:
+        """
+        Name the dominant speaker, once the client knows him: of one that it does not know the SDK would say that nobody speaks, and not correct itself.
+        """
+        client, peer = self._clients.get(participant_sid), self._peers.get(participant_sid)
+        if client is None or peer is None or not client.signaling.is_ready("active_speaker"):
+            return
+        others = [sid for sid in self._speakers.latest if sid != participant_sid]
+        if client.told_speaker == next(iter(others), None):
+            return
+        known = peer.known_sids | {client.told_speaker}
+        speaker = next((sid for sid in others if sid in known), None)
+        if speaker != client.told_speaker and (speaker is not None or not others):
             client.told_speaker = speaker
             self._send(participant_sid, "active_speaker", media_signaling.active_speaker(speaker))
 
@@ -280,14 +293,14 @@ class Adaptation:
             for subscription in peer.desired.subscriptions
             if subscription.kind is TrackKind.VIDEO and subscription.id in peer.applied.down_tracks
         }
-        known = self._subscribed(participant_sid)
-        client.hints = {sid: hint for sid, hint in client.hints.items() if sid in known}
-        client.priorities = {sid: priority for sid, priority in client.priorities.items() if sid in known}
+        current = {subscription.id for subscription in peer.desired.subscriptions}
+        client.hints = {id_: hint for id_, hint in client.hints.items() if id_ in current}
+        client.priorities = {id_: priority for id_, priority in client.priorities.items() if id_ in current}
         self._forget_stopped(client, peer)
         shown = [
             self._candidate(client, subscription, peer.applied.down_tracks[subscription.id])
             for subscription in tracks.values()
-            if client.hints.get(subscription.track_sid, _Hint()).enabled
+            if client.hints.get(subscription.id, _Hint()).enabled
         ]
         profile = client.profile
         layers = allocate(
@@ -310,7 +323,7 @@ class Adaptation:
 
     def _candidate(self, client: _Client, subscription: NodeSubscription, down: Down) -> Candidate:
         layers = self._layers(down.source)
-        hint = client.hints.get(subscription.track_sid)
+        hint = client.hints.get(subscription.id)
         priority = self._priority(client, subscription)
         dimensions = hint.dimensions if hint is not None else None
         if dimensions is None:
@@ -340,7 +353,7 @@ class Adaptation:
         """The subscriber's, else the publisher's; the dominant speaker's tracks are lifted."""
         publication = self._publication(subscription)
         own = publication.priority if publication is not None else TrackPriority.STANDARD
-        priority = client.priorities.get(subscription.track_sid, own)
+        priority = client.priorities.get(subscription.id, own)
         lifted = client.profile.active_speaker_priority
         if subscription.publisher_sid == self._speakers.dominant() and RANKS[lifted] > RANKS[priority]:
             return lifted
@@ -374,11 +387,15 @@ class Adaptation:
         if not client.signaling.is_ready("track_switch_off"):
             return
         off = {track.track_sid for track in tracks if client.forwarded.get(track.id) is None}
-        known = {track.track_sid for track in tracks}
-        newly_off, newly_on = sorted(off - client.told_off), sorted((client.told_off - off) & known)
-        client.told_off = off
+        on = {track.track_sid for track in tracks} - off
+        newly_off, newly_on = off - client.told_off, client.told_off & on
+        client.told_off = off | {sid for sid in client.told_off - on if self._is_published(sid)}
         if newly_off or newly_on:
-            self._send(participant_sid, "track_switch_off", media_signaling.track_switch_off(newly_off, newly_on))
+            text = media_signaling.track_switch_off(sorted(newly_off), sorted(newly_on))
+            self._send(participant_sid, "track_switch_off", text)
+
+    def _is_published(self, track_sid: str) -> bool:
+        return any(peer.publication(track_sid) is not None for peer in self._peers.values())
 
     # -- publishers
 
@@ -449,13 +466,17 @@ class Adaptation:
     # -- network quality
 
     def _answer_quality(self, participant_sid: str, inputs: QualityInputs) -> None:
-        """Every input is answered at once: the client sends the next a second after the answer."""
-        client = self._clients[participant_sid]
+        """
+        Every input is answered at once: the client sends the next a second after the answer. The level of a participant that it does not know it
+        would take for told, and lose.
+        """
+        client, peer = self._clients[participant_sid], self._peers.get(participant_sid)
         client.round_trip_s = inputs.ice.rtt if inputs.ice is not None else None
+        known = peer.known_sids if peer is not None and inputs.remote_report_level > 0 else set()
         remotes = [
             {"sid": other, **self._quality(other).levels(inputs.remote_report_level)}
             for other in self._clients
-            if other != participant_sid and inputs.remote_report_level > 0
+            if other in known
         ]
         own = self._quality(participant_sid).levels(inputs.report_level)
         self._send(participant_sid, "network_quality", media_signaling.network_quality(own, remotes))

@@ -78,6 +78,18 @@ class Peer:
         """Whose tracks it is subscribed to."""
         return {subscription.publisher_sid for subscription in self.desired.subscriptions}
 
+    @property
+    def known_sids(self) -> set[str]:
+        """
+        Participants that the client surely knows by now.
+
+        It is told of somebody over its socket before `desired` names him, but that is another way than a data channel. When it receives a track of
+        his there is proof: its answer to the offer of that track followed the news on the socket.
+        """
+        received = {down.source.publisher_sid for down in self.applied.down_tracks.values()}
+        awaited = {track.publisher_sid for track in self.media_subscriptions() if track.id not in self.failed}
+        return received | (set(self.desired.participants) - awaited)
+
     def publication(self, track_sid: str) -> NodePublication | None:
         return next((track for track in self.desired.publications if track.track_sid == track_sid), None)
 

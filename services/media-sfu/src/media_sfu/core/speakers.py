@@ -31,7 +31,10 @@ class Speakers:
 
     @property
     def latest(self) -> tuple[str, ...]:
-        """Those who were dominant last: levels of these are wanted for as long as they are in the room, heard or not."""
+        """
+        The dominant speaker and the one before, who is shown to the dominant speaker: nobody is shown to himself. Levels of these are wanted for as
+        long as they are in the room, heard or not.
+        """
         return tuple(self._dominant)
 
     def receive_levels(self, levels_db: Mapping[str, float | None], now: float) -> bool:
@@ -51,9 +54,9 @@ class Speakers:
         self._choose(now)
         return self.dominant() != before
 
-    def dominant(self, besides: str | None = None) -> str | None:
-        """The dominant speaker, or the one before it for the dominant speaker itself (`besides`): nobody is shown to himself."""
-        return next((sid for sid in self._dominant if sid != besides), None)
+    def dominant(self) -> str | None:
+        """The dominant speaker, if anybody has spoken."""
+        return next(iter(self._dominant), None)
 
     def _choose(self, now: float) -> None:
         current = self._dominant[0] if self._dominant else None

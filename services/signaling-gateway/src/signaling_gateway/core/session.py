@@ -753,11 +753,7 @@ class Session:
         seat = self._open_seat()
         desired = desired_state(*self._current(seat))
         known = self._desired
-        if (
-            not is_forced
-            and known is not None
-            and (known.publications, known.subscriptions) == (desired.publications, desired.subscriptions)
-        ):
+        if not is_forced and known is not None and desired == known.model_copy(update={"revision": desired.revision}):
             return
         self._desired = desired
         self._node.drop_queued(lambda command: isinstance(command, SetDesired))

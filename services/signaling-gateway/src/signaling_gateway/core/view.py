@@ -21,6 +21,9 @@ from contract.rooms import (
     TrackPriority,
 )
 
+NAME_PARTICIPANTS = frozenset({"active_speaker", "network_quality"})
+"""Media signaling channels whose messages name participants."""
+
 Lists = dict[str, Any]
 """Members of a `connected`, `synced` or `update` body."""
 
@@ -165,6 +168,9 @@ def desired_state(snapshot: RoomSnapshot, session: SessionState) -> DesiredState
             for s in session.subscriptions
             if s.error_code is None
         ),
+        participants=tuple(state.sid for state in snapshot.participants if state.sid != session.participant_sid)
+        if NAME_PARTICIPANTS.intersection(session.media_signaling)
+        else (),
     )
 
 
