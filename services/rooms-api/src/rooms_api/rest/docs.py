@@ -1,5 +1,6 @@
 """`/docs` and `/openapi.json`: the reference of the whole REST API. Open to everybody, since it holds no secrets."""
 
+import functools
 import json
 
 from fastapi import APIRouter
@@ -12,9 +13,15 @@ PATHS = frozenset({"/docs", "/openapi.json"})
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def docs_router() -> APIRouter:
+@functools.cache
+def written() -> tuple[str, str]:
+    """The document's text and its page: written once in a process, whatever it builds."""
     document = read_reference()
-    text, page = json.dumps(document, indent=1), render_page(document)
+    return json.dumps(document, indent=1), render_page(document)
+
+
+def docs_router() -> APIRouter:
+    text, page = written()
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json")
