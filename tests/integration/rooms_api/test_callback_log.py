@@ -96,15 +96,16 @@ async def test_what_was_given_up_is_sent_again_when_asked_for(api: RoomsApi, rec
     await eventually(lambda: listed_with(api, "failed", 2))
     ended, created = await listed(api)
 
-    assert (created["attempt_count"], created["response_code"]) == (2, 503)
-    assert ended["attempt_count"] == 1
+    tries = created["attempt_count"]
+    assert tries >= 2  # a second one is due a second after the first
+    assert (ended["attempt_count"], created["response_code"]) == (1, 503)
 
     receiver.answer = lambda _: 200
     replayed = await api.rest.post(f"/v1/StatusCallbacks/{created['sid']}/Replay")
     assert (replayed.status_code, replayed.json()["status"]) == (202, "pending")
     await eventually(lambda: listed_with(api, "delivered", 1))
     fetched = await api.get(f"/v1/StatusCallbacks/{created['sid']}")
-    assert [attempt["response_code"] for attempt in fetched["attempts"]] == [503, 503, 200]
+    assert [attempt["response_code"] for attempt in fetched["attempts"]] == [503] * tries + [200]
     assert receiver.received[-1].body == receiver.received[0].body
     assert receiver.received[-1].headers == receiver.received[0].headers
 
@@ -157,7 +158,7 @@ async def test_the_log_is_kept_for_a_while(surroundings: str, tmp_path: Path, re
     async with running(surroundings, tmp_path, allow_private_callbacks=True) as api:
         receiver.answer = lambda one: 200 if one.event == "room-created" else 503
         await create_and_end(api, receiver.url)
-        await eventually(lambda: len(receiver.received) == 2)
+        await eventually(lambda: len(receiver.received) >= 2)  # what is refused comes again
         assert len(await listed(api)) == 2
     async with running(surroundings, tmp_path, allow_private_callbacks=True, callback_log_days=1e-9) as api:
         await eventually(lambda: listed_with(api, "delivered", 0))

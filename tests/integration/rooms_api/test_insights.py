@@ -90,7 +90,7 @@ async def test_a_room_is_summed_up_with_every_member(api: RoomsApi) -> None:
         "url": url,
         "links": {"participants": f"{url}/Participants"},
     }
-    assert summary["duration_sec"] in (0, 1, 2)
+    assert 0 <= summary["duration_sec"] < 20
 
 
 async def test_a_running_room_counts_who_is_there(api: RoomsApi) -> None:
@@ -105,7 +105,7 @@ async def test_a_running_room_counts_who_is_there(api: RoomsApi) -> None:
     )
     assert (room["end_time"], room["duration_sec"], room["end_reason"]) == (None, None, None)
     assert room["concurrent_participants"] == 1
-    assert 30 <= room["total_participant_duration_sec"] <= 40
+    assert 30 <= room["total_participant_duration_sec"] <= 60
 
 
 @on_sqlite_alone
