@@ -788,6 +788,17 @@ def test_a_name_reaches_the_room_as_it_is(client: Client, name: str | None) -> N
     assert command.room == name
 
 
+def test_names_that_are_far_too_long_reach_the_room_so_that_it_says_so(client: Client) -> None:
+    tracks = [{"id": "mic", "kind": "audio", "name": "t" * 100_000}]
+    client.say({**CONNECT, "name": "r" * 100_000, "participant": {"revision": 1, "tracks": tracks}})
+    client.asked()
+    client.verified()
+    (command,) = client.asked()
+
+    assert command.room == "r" * 1024
+    assert command.tracks[0].name == "t" * 1024
+
+
 def test_kinds_of_tracks_reach_the_room(client: Client) -> None:
     client.say(CONNECT)
     client.asked()

@@ -8,12 +8,15 @@ Members that we do not know are ignored: newer SDKs add some. Texts and numbers 
 from typing import Annotated, Any, Literal
 
 from contract.rooms import ClientTrack, TrackKind, TrackPriority
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 Revision = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 Token = Annotated[str, BeforeValidator(lambda token: "" if token is None else token), Field(max_length=16_384)]
 """The issuer says what is wrong with it, with a code of its own: an application that has no token yet sends null or an empty text."""
+
+Name = Annotated[str, AfterValidator(lambda name: name[:1024])]
+"""Longer ones are cut, still longer than any name may be: the owner of rooms says so, with a code of its own."""
 
 
 class Wire(BaseModel):
@@ -30,7 +33,7 @@ class TrackStatus(Wire):
 
     id: Id
     kind: TrackKind
-    name: Annotated[str, Field(max_length=4096)] | None = None
+    name: Name | None = None
     enabled: bool = True
     priority: TrackPriority | None = None
 
@@ -99,7 +102,7 @@ class IceRequest(Wire):
 class Connect(Wire):
     type: Literal["connect"]
     token: Token
-    name: Annotated[str, Field(max_length=1024)] | None = None
+    name: Name | None = None
     participant: ParticipantStatus
     peer_connections: PeerConnections
     subscribe: Subscribe = Subscribe()
