@@ -159,13 +159,16 @@ MediaCommand = Annotated[
 class PeerDescribed(Message):
     """
     `description` is what to send to the client now: the answer to its offer, or the node's own unanswered offer; None for nothing.
-    `media_signaling` maps each channel that the node opened to its data channel label.
+    `media_signaling` maps each channel that the node opened to its data channel label. Of `refused_kinds` the peer can publish nothing: it has none of
+    the room's codecs for them. `failed_publications` are the SIDs of tracks of which `PublicationFailed` is said or about to be said.
     """
 
     type: Literal["peer-described"] = "peer-described"
     peer_connection_id: str
     description: Description | None = None
     media_signaling: dict[str, str] = {}
+    refused_kinds: tuple[TrackKind, ...] = ()
+    failed_publications: tuple[str, ...] = ()
 
 
 class MediaDone(Message):

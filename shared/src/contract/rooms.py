@@ -236,13 +236,14 @@ class SessionsChecked(Message):
 
 
 class ClientTrack(Message):
-    """A track as the client lists it. `name` defaults to the track SID."""
+    """A track as the client lists it. `name` defaults to the track SID. `has_codec` false: its node has said that it can send none of that kind."""
 
     id: str
     kind: TrackKind
     name: str | None = None
     enabled: bool = True
     priority: TrackPriority = TrackPriority.STANDARD
+    has_codec: bool = True
 
 
 class JoinRoom(Message):

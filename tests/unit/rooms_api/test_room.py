@@ -235,6 +235,7 @@ def test_a_track_published_again_has_a_new_sid_and_subscription(test):
         (RoomSettings(), audio("second", name="n" * 129), 53302),
         (RoomSettings(), audio("second", name="a\0b"), 53303),
         (RoomSettings(audio_only=True), video(), 53125),
+        (RoomSettings(), video(has_codec=False), 53404),
     ],
 )
 def test_a_track_that_cannot_be_published_becomes_a_failed_publication(settings, track, code):

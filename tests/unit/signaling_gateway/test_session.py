@@ -215,6 +215,28 @@ def test_connect_goes_from_token_to_room_to_node_to_connected(client: Client) ->
     assert client.asked() == []
 
 
+def test_a_publication_that_fails_with_the_node_is_a_failure_in_connected(client: Client) -> None:
+    client.say(CONNECT)
+    client.asked()
+    client.verified()
+    client.asked()
+    client.rooms(JOINED)
+    client.asked()
+    client.node(DESCRIBED.model_copy(update={"refused_kinds": (TrackKind.VIDEO,), "failed_publications": ("MT9",)}))
+    assert client.heard() == []
+
+    failed = PublishedChanged(participant_sid="PA1", published=(publication("cam", None, 53404),))
+    client.event(8, published=(failed,))
+
+    (body,) = client.heard()
+    assert (body["type"], body["published"]["tracks"][0]["state"]) == ("connected", "failed")
+    client.asked()
+    client.node()
+    client.update(participant={"revision": 5, "tracks": [{"id": "c2", "kind": "video"}, {"id": "m2", "kind": "audio"}]})
+    (command,) = client.asked()
+    assert [(track.id, track.has_codec) for track in command.tracks] == [("c2", False), ("m2", True)]
+
+
 def test_what_happens_between_join_and_connected_is_in_connected(client: Client) -> None:
     client.say(CONNECT)
     client.asked()

@@ -18,6 +18,7 @@ from contract.media import (
     PeerDescribed,
     PeerLost,
     PeerSignal,
+    PublicationFailed,
     SetBandwidthProfile,
     SetDesired,
     SubscriptionFailed,
@@ -35,7 +36,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 LEVELS_INTERVAL_S = 0.2
 """Five audio levels a second tell who speaks."""
-Outcome = PeerSignal | PeerLost | SubscriptionFailed | CodecsReceived
+Outcome = PeerSignal | PeerLost | SubscriptionFailed | PublicationFailed | CodecsReceived
 """What a room says to the rest of the system."""
 
 
@@ -334,6 +335,16 @@ class HostedRoom:
             )
         )
 
+    def _report_publication_failed(self, action: actions.ReportPublicationFailed) -> None:
+        self._say(
+            PublicationFailed(
+                room_sid=self.room_sid,
+                participant_sid=action.participant_sid,
+                track_sid=action.track_sid,
+                code=action.code,
+            )
+        )
+
     def _report_codecs(self, action: actions.ReportCodecs) -> None:
         self._say(CodecsReceived(room_sid=self.room_sid, participant_sid=action.participant_sid, codecs=action.codecs))
 
@@ -401,5 +412,6 @@ _PERFORMERS: dict[type, Callable[[HostedRoom, Any], None]] = {  # Any: each take
     actions.SendMessage: HostedRoom._send_message,
     actions.SendSignal: HostedRoom._send_signal,
     actions.ReportSubscriptionFailed: HostedRoom._report_subscription_failed,
+    actions.ReportPublicationFailed: HostedRoom._report_publication_failed,
     actions.ReportCodecs: HostedRoom._report_codecs,
 }

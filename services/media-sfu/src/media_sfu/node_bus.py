@@ -7,7 +7,16 @@ from collections.abc import AsyncIterator
 
 import structlog
 from contract import subjects
-from contract.media import CodecsReceived, FactTaken, NodeLoad, PeerLost, PeerSignal, SubscriptionFailed, media_command
+from contract.media import (
+    CodecsReceived,
+    FactTaken,
+    NodeLoad,
+    PeerLost,
+    PeerSignal,
+    PublicationFailed,
+    SubscriptionFailed,
+    media_command,
+)
 from contract.rooms import Described, DescribeRoom, RoomEvent, RoomRevisions, room_reply
 from pydantic import TypeAdapter
 from service_kit.bus import Bus, BusUnavailable
@@ -25,7 +34,7 @@ FACT_PAUSE_S = 0.5
 """Between two attempts at a fact."""
 FACT_TIMEOUT_S = 2.0
 
-Fact = PeerLost | SubscriptionFailed | CodecsReceived
+Fact = PeerLost | SubscriptionFailed | PublicationFailed | CodecsReceived
 _fact_taken = TypeAdapter(FactTaken)
 
 

@@ -140,6 +140,15 @@ def test_an_audio_only_room_takes_no_video_and_leaves_its_section_alive() -> Non
     assert [track.parameters.kind for track in ours.up_tracks.values()] == ["audio"]
 
 
+def test_a_camera_without_a_codec_of_the_rooms_is_refused_and_its_section_stays_alive() -> None:
+    ours, parts = answered("firefox_audio_video", video_codecs=("H264",))
+
+    assert parts["2"][0].startswith("m=video 9 ")
+    assert direction(parts["2"]) == "inactive"
+    assert ours.refused_up_tracks == {"{camera}"}
+    assert set(ours.up_tracks) == {"{dummy}", "{microphone}"}
+
+
 def test_a_first_offer_without_a_common_codec_is_refused() -> None:
     ours = negotiation()
     text = (

@@ -12,6 +12,7 @@ from media_sfu.core.actions import (
     CloseChannel,
     OpenChannel,
     ReportCodecs,
+    ReportPublicationFailed,
     ReportSubscriptionFailed,
     RequestKeyframe,
     SendSignal,
@@ -162,6 +163,14 @@ def test_a_subscriber_without_the_codec_is_reported_once(scene: Scene) -> None:
     scene.desire("bob", desired(2, subscription("MTh264", VIDEO)))
 
     assert scene.actions(ReportSubscriptionFailed) == [ReportSubscriptionFailed("bob", "MTh264-1", 53404)]
+
+
+def test_a_publisher_without_the_codec_is_reported_once(scene: Scene) -> None:
+    camera, microphone = publication("{camera}", "MTcamera", VIDEO), publication("{microphone}", "MTvoice", AUDIO)
+    scene.open("fox", "firefox_audio_video", desired(1, camera, microphone), video_codecs=("H264",))
+    scene.desire("fox", desired(2, camera, microphone))
+
+    assert scene.actions(ReportPublicationFailed) == [ReportPublicationFailed("fox", "MTcamera", 53404)]
 
 
 def test_codecs_are_reported_as_they_are_heard(scene: Scene) -> None:

@@ -211,6 +211,15 @@ class ReportSubscriptionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportPublicationFailed:
+    """Publish the fact `PublicationFailed`."""
+
+    participant_sid: str
+    track_sid: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportCodecs:
     """Publish the fact `CodecsReceived`."""
 
@@ -238,5 +247,6 @@ Action = (
     | SendMessage
     | SendSignal
     | ReportSubscriptionFailed
+    | ReportPublicationFailed
     | ReportCodecs
 )

@@ -160,6 +160,8 @@ class Negotiation:
         self._session_version = 0
         self._sections: list[_Section] = []
         self._maps: dict[str, KindMap] = {}
+        self.untaken = {"video"} if settings.audio_only else set[str]()
+        """Kinds of media of which the client has no codec of the room's, or the room has no tracks."""
         self._wanted: dict[str, WantedTrack] = {}
         self._wants_data = False
         self._refused: set[str] = set()
@@ -263,6 +265,17 @@ class Negotiation:
         return found
 
     @property
+    def refused_up_tracks(self) -> set[str]:
+        """What the client wants to send and may not, for want of a codec, by its msid track id."""
+        return {
+            section.client.msid.track
+            for section in self._sections
+            if section.client.msid is not None
+            and section.client.direction.sends
+            and (section.rejected or not self._takes(section.kind))
+        }
+
+    @property
     def down_tracks(self) -> dict[str, DownTrackParameters]:
         """What the client has agreed to receive, by subscription id."""
         return {
@@ -300,17 +313,12 @@ class Negotiation:
         self._check_order(session)
         if any(section.mid not in session.bundle for section in session.sections if not section.is_rejected):
             raise Refused(53403, "Every m-section must be in one BUNDLE group")
-        maps = dict(self._maps)
-        for section in session.sections:
-            if section.kind in ("audio", "video") and not section.is_rejected and section.kind not in maps:
-                maps[section.kind] = codecs.kind_map(section, self._video_codecs)
-        if not any(known.codecs for known in maps.values()):
-            raise Refused(53404)
+        maps, untaken = self._choose_codecs(session)
 
         if self.remote is not None and remote.ice != self.remote.ice:
             self.local_ice = self._make.ice_credentials()
         self.remote = remote
-        self._maps = maps
+        self._maps, self.untaken = maps, untaken
         self._adopt(session)
         if self._state is State.NEW:
             self._place(client_receives=True)
@@ -323,6 +331,24 @@ class Negotiation:
         answer = Description(type="answer", revision=description.revision, sdp=self._write(answers, session.bundle))
         self._last_answer = answer
         return answer
+
+    def _choose_codecs(self, session: SessionDescription) -> tuple[dict[str, KindMap], set[str]]:
+        """
+        The maps of all kinds with those that the offer brings, and the kinds that are not taken. Sections without a codec of the room's list another
+        one, inactive: a rejected one stops the client's transceiver, and the SDK throws where it then takes a refused track back.
+        """
+        maps, untaken = dict(self._maps), set(self.untaken)
+        for section in session.sections:
+            if section.kind not in ("audio", "video") or section.is_rejected or section.kind in maps:
+                continue
+            known = codecs.kind_map(section, self._settings.video_codecs)
+            if not known.codecs:
+                untaken.add(section.kind)
+                known = codecs.kind_map(section, codecs.VIDEO_CODECS)
+            maps[section.kind] = known
+        if untaken.issuperset(maps):
+            raise Refused(53404)
+        return maps, untaken
 
     def _check_fingerprints(self, remote: RemoteTransport) -> None:
         if self.remote is not None and remote.fingerprints != self.remote.fingerprints:
@@ -393,16 +419,8 @@ class Negotiation:
             codecs=offered.codecs[:1],
         )
 
-    @property
-    def _video_codecs(self) -> tuple[str, ...]:
-        """
-        What video sections may list. Those of an audio-only room are inactive, not rejected: a rejected one stops the client's transceiver, and the SDK
-        throws where it then takes a refused track back.
-        """
-        return codecs.VIDEO_CODECS if self._settings.audio_only else self._settings.video_codecs
-
     def _takes(self, kind: str) -> bool:
-        return kind == "audio" or not self._settings.audio_only
+        return kind not in self.untaken
 
     # -- our offers
 
@@ -418,8 +436,7 @@ class Negotiation:
         return track.subscription_id not in self._refused and self._has_codecs(track.kind)
 
     def _has_codecs(self, kind: str) -> bool:
-        known = self._maps.get(kind)
-        return known is not None and bool(known.codecs)
+        return kind in self._maps and self._takes(kind)
 
     @property
     def _has_data(self) -> bool:

@@ -44,7 +44,7 @@ class Peer:
     A participant's peer connection at this node.
 
     `channels` are those that the client opened, by label. `failed` are the subscriptions that were reported as failed, `refused_channels` those whose
-    channel the client closed by itself: neither is tried again.
+    channel the client closed by itself: neither is tried again. `failed_publications` are the SIDs of the tracks that were reported as failed.
     """
 
     participant_sid: str
@@ -55,6 +55,7 @@ class Peer:
     connected: bool = False
     channels: dict[str, ChannelParameters] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    failed_publications: set[str] = field(default_factory=set)
     refused_channels: set[str] = field(default_factory=set)
     applied: Applied = field(default_factory=Applied)
 
@@ -71,6 +72,7 @@ class Peer:
         self.desired = desired
         current = {subscription.id for subscription in desired.subscriptions}
         self.failed &= current
+        self.failed_publications &= {track.track_sid for track in desired.publications}
         self.refused_channels &= current
 
     @property

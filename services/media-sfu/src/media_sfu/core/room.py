@@ -20,6 +20,7 @@ from contract.media import (
     SetBandwidthProfile,
     SetDesired,
 )
+from contract.rooms import TrackKind
 
 from media_sfu.core.actions import (
     Action,
@@ -27,6 +28,7 @@ from media_sfu.core.actions import (
     CloseChannel,
     OpenChannel,
     ReportCodecs,
+    ReportPublicationFailed,
     ReportSubscriptionFailed,
     RequestKeyframe,
     RestartIce,
@@ -234,6 +236,8 @@ class Room:
             peer_connection_id=peer.connection_id,
             description=description,
             media_signaling=self._adaptation.labels(peer.participant_sid),
+            refused_kinds=tuple(TrackKind(kind) for kind in sorted(peer.negotiation.untaken)),
+            failed_publications=tuple(sorted(peer.failed_publications)),
         )
 
     def _remove(self, peer: Peer, now: float) -> None:
@@ -330,6 +334,7 @@ class Room:
             self._stop_down_tracks(peer)
             self._close_channels(peer)
         self._settle_up_tracks(changed)
+        self._report_refused(changed)
         for peer in affected:
             self._start_down_tracks(peer)
             self._open_channels(peer)
@@ -373,6 +378,14 @@ class Room:
                 self._actions.append(StartUpTrack(name, track.mid, track.parameters))
         if applied != before:
             self._actions.append(SetReceiveBitrate(peer.participant_sid, _receive_bps(wanted.values())))
+
+    def _report_refused(self, peer: Peer) -> None:
+        """Say which publications cannot be taken, each once."""
+        refused = peer.negotiation.refused_up_tracks
+        for track in peer.desired.publications:
+            if track.client_track_id in refused and track.track_sid not in peer.failed_publications:
+                peer.failed_publications.add(track.track_sid)
+                self._actions.append(ReportPublicationFailed(peer.participant_sid, track.track_sid, 53404))
 
     def _stop_down_tracks(self, peer: Peer) -> None:
         """Stop what shall not be, and what hangs on an up track that is about to be stopped."""

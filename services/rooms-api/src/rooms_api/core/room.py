@@ -497,6 +497,8 @@ class Room:
             return 53304
         if wanted.kind is TrackKind.VIDEO and self.settings.audio_only:
             return 53125
+        if not wanted.has_codec:
+            return 53404
         most = self.settings.max_published_tracks
         if most and sum(len(other.published_tracks()) for other in self.participants.values()) >= most:
             return 53203

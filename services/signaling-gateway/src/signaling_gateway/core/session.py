@@ -49,6 +49,7 @@ from contract.rooms import (
     RoomSnapshot,
     RoomStatus,
     SessionState,
+    TrackKind,
     UpdateParticipant,
     UpdateSession,
     apply_event,
@@ -225,6 +226,9 @@ class Session:
         self._client_revision = 0
         self._connect_until = 0.0
         self._desired: DesiredState | None = None
+        self._described: PeerDescribed | None = None
+        """The node's answer to a connect or sync, while the room has yet to learn which publications fail with it."""
+        self._refused_kinds: tuple[TrackKind, ...] = ()
         self._view = View("")
         self._relay = Relay(())
         self._mesh: Mesh | None = None
@@ -362,7 +366,7 @@ class Session:
                 participant_sid=seat.participant_sid,
                 lease_epoch=seat.lease_epoch,
                 client_revision=status.revision,
-                tracks=status.as_command(),
+                tracks=status.as_command(self._refused_kinds),
             )
         )
 
@@ -451,7 +455,8 @@ class Session:
             case ((OpenPeer() | ApplyDescription() | DescribePeer()), MediaRefused()):
                 self._fail(reply.code, reply.message, LeaveReason.MEDIA_FAILED, now)
             case ((OpenPeer() | DescribePeer()), PeerDescribed()) if self._phase is Phase.OPENING:
-                self._open(reply)
+                self._described, self._refused_kinds = reply, reply.refused_kinds
+                self._open_if_settled()
             case _, PeerDescribed():
                 self._tell_of_peer(reply.peer_connection_id, reply.description, reply.media_signaling)
         self._release_signals()
@@ -587,6 +592,16 @@ class Session:
             if peer_connection.id == seat.peer_connection_id and peer_connection.description is not None:
                 return _described(peer_connection.description)
         return None
+
+    def _open_if_settled(self) -> None:
+        """A client believes for good that a track is published once it is told so: what fails with the node must be a failure in the room first."""
+        peer = self._described
+        if peer is None:
+            return
+        _, own = self._current(self._open_seat())
+        if not any(p.error_code is None and p.sid in peer.failed_publications for p in own.published):
+            self._described = None
+            self._open(peer)
 
     def _open(self, peer: PeerDescribed) -> None:
         seat = self._open_seat()
@@ -739,6 +754,9 @@ class Session:
         if own is None:  # an event cannot take a session away but by `ended`
             raise AssertionError(f"session of {seat.participant_sid} vanished")
         self._snapshot = snapshot.model_copy(update={"sessions": (own,)})
+        if self._phase is Phase.OPENING:
+            self._open_if_settled()
+            return
         if self._phase is Phase.OPEN:
             changes = self._view.changes(snapshot, own)
             if self._mesh is None:

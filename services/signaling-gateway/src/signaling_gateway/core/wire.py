@@ -5,6 +5,7 @@ sees a raw dictionary of a client's.
 Members that we do not know are ignored: newer SDKs add some. Texts and numbers are bounded, so that no client can store a surprise.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from contract.rooms import ClientTrack, TrackKind, TrackPriority
@@ -37,13 +38,14 @@ class TrackStatus(Wire):
     enabled: bool = True
     priority: TrackPriority | None = None
 
-    def as_command(self) -> ClientTrack:
+    def as_command(self, refused_kinds: Collection[TrackKind]) -> ClientTrack:
         return ClientTrack(
             id=self.id,
             kind=self.kind,
             name=self.name,
             enabled=self.enabled,
             priority=self.priority or TrackPriority.STANDARD,
+            has_codec=self.kind not in refused_kinds,
         )
 
 
@@ -54,8 +56,8 @@ class ParticipantStatus(Wire):
     tracks: Annotated[tuple[TrackStatus, ...], Field(max_length=1000)] = ()
     media_warnings: tuple[Id, ...] = ()
 
-    def as_command(self) -> tuple[ClientTrack, ...]:
-        return tuple(track.as_command() for track in self.tracks)
+    def as_command(self, refused_kinds: Collection[TrackKind] = ()) -> tuple[ClientTrack, ...]:
+        return tuple(track.as_command(refused_kinds) for track in self.tracks)
 
 
 class SessionDescription(Wire):
