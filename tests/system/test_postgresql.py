@@ -139,6 +139,18 @@ async def test_a_client_joins_and_is_shown(on_postgresql: Roomwire, room_name: s
     assert told["status"] == "completed"
 
 
+async def test_what_postgresql_cannot_hold_is_refused_with_the_code_of_its_parameter(
+    on_postgresql: Roomwire, replicas: list[httpx.AsyncClient]
+) -> None:
+    keys = f"/2010-04-01/Accounts/{on_postgresql.account_sid}/Keys.json"
+
+    named = await replicas[0].post(keys, data={"FriendlyName": "a\0b"})
+    far = await replicas[0].get(keys, params={"PageToken": "PK999999999999999999"})
+
+    assert (named.status_code, named.json()["code"]) == (400, 20002)
+    assert far.status_code == 200
+
+
 async def test_replicas_lose_nothing_and_say_nothing_twice(
     replicas: list[httpx.AsyncClient], watcher: Watcher, room_name: str
 ) -> None:

@@ -41,15 +41,15 @@ class Parameters:
         return any(key == name for key, _ in self._pairs)
 
     def texts(self, name: str, code: int = 20001) -> list[str]:
-        """Every value of `name` in order. Raises `Refused` with `code` when one is not valid UTF-8."""
+        """Every value of `name` in order. Raises `Refused` with `code` when one is not valid UTF-8, or has a NUL, which PostgreSQL cannot store."""
         values = [value for key, value in self._pairs if key == name]
         for value in values:
-            if any("\ud800" <= character <= "\udfff" for character in value):
+            if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
                 raise invalid(name) if code == 20001 else Refused(code)
         return values
 
     def text(self, name: str, code: int = 20001) -> str | None:
-        """The value of `name`; the last one when it is repeated. Raises `Refused` with `code` when it is not valid UTF-8."""
+        """The value of `name`; the last one when it is repeated. Raises as `texts`."""
         values = self.texts(name, code)
         return values[-1] if values else None
 

@@ -208,7 +208,7 @@ class RestEdge:
             answer = envelope(20429)
             answer.headers["retry-after"] = "1"
             return answer
-        if not _is_utf8(scope):
+        if not _is_text(scope):
             unknown = not_found(path)
             return envelope(unknown.code, unknown.message)
         scope["state"]["principal"] = verified
@@ -240,15 +240,19 @@ def _without_slash(scope: Scope) -> Scope:
     return {**scope, "path": path, "state": dict(scope.get("state", {}))}
 
 
-def _is_utf8(scope: Scope) -> bool:
-    """Tell whether the path decodes. The server replaces what does not, which would name another resource."""
+def _is_text(scope: Scope) -> bool:
+    """
+    Tell whether the path may name something: it decodes, and has no NUL, for which PostgreSQL cannot be asked. The server replaces what does not decode,
+    which would name another resource.
+    """
     if b"%" not in scope["raw_path"]:
         return True
+    path = unquote_to_bytes(scope["raw_path"])
     try:
-        unquote_to_bytes(scope["raw_path"]).decode()
+        path.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return b"\0" not in path
 
 
 def basic_credentials(header: bytes) -> tuple[str, str] | None:

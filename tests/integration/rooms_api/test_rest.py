@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from base64 import urlsafe_b64encode
 
 import httpx
 
@@ -124,6 +125,7 @@ BAD_PARAMETERS = [
     ({"MediaRegion": "mars1"}, 53115),
     ({"AudioOnly": "true", "Type": "group-small"}, 53124),
     ({"TranscriptionsConfiguration": "[1]"}, 20001),
+    ({"TranscriptionsConfiguration": '{"a":1e400}'}, 20001),
 ]
 
 
@@ -237,13 +239,21 @@ BAD_QUERIES = [
     "PageToken=nonsense",
     "Status=open",
     "DateCreatedAfter=yesterday",
+    "PageToken=" + urlsafe_b64encode(b'[1,"\\ud800",0]').decode(),
+    "PageToken=" + urlsafe_b64encode(b'[1,"\\u0000",0]').decode(),
     "UniqueName=%FF",
+    "UniqueName=%00",
 ]
 
 
 async def test_bad_queries_are_refused(api: RoomsApi) -> None:
     for query in BAD_QUERIES:
         assert await api.refusal("GET", f"/v1/Rooms?{query}") == (400, 20001), query
+
+
+async def test_a_path_with_a_nul_names_nothing(api: RoomsApi) -> None:
+    for path in ("/v1/Rooms/a%00", "/v1/Rooms/%00/Participants", "/v1/Rooms/a/Participants/%00"):
+        assert await api.refusal("GET", path) == (404, 20404), path
 
 
 async def test_rooms_are_filtered(api: RoomsApi) -> None:

@@ -24,8 +24,8 @@ def test_an_empty_value_is_a_value_and_names_are_case_sensitive() -> None:
     assert "status" in parameters
 
 
-@pytest.mark.parametrize("raw", [b"UniqueName=%ff%fe", b"UniqueName=\xff", b"UniqueName=a%C3"])
-def test_bytes_that_are_not_utf8_are_refused_with_the_code_asked_for(raw: bytes) -> None:
+@pytest.mark.parametrize("raw", [b"UniqueName=%ff%fe", b"UniqueName=\xff", b"UniqueName=a%C3", b"UniqueName=a%00b"])
+def test_what_is_not_utf8_or_has_a_nul_is_refused_with_the_code_asked_for(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         Parameters.parse(raw).text("UniqueName", 53102)
 

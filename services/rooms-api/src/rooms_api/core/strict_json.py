@@ -6,12 +6,12 @@ from typing import Any
 
 def load(text: str) -> Any:  # JSON is anything; who reads it validates it
     """
-    Read JSON text. Raises `ValueError` for what is not JSON, a member that occurs twice, a number that is none (`NaN`), lone surrogates, and
-    nesting that is too deep.
+    Read JSON text. Raises `ValueError` for what is not JSON, a member that occurs twice, a number that is none (`NaN`) or too large, lone
+    surrogates, and nesting that is too deep.
     """
     try:
         value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     return value

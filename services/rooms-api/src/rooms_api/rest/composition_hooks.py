@@ -73,7 +73,7 @@ def composition_hooks_router(store: HookStore, clock: Clock) -> APIRouter:
 
 def read_hook(form: Parameters) -> Hook:
     """The hook that is asked for, defaults filled in: an update replaces everything, too. Raises as `read_spec`."""
-    name = fields.storable("FriendlyName", fields.required(form, "FriendlyName"))
+    name = fields.required(form, "FriendlyName")
     if not 0 < len(name) <= MAX_NAME:
         raise invalid("FriendlyName")
     enabled = form.boolean("Enabled")

@@ -14,7 +14,6 @@ from contract.errors import Refused
 from service_kit.parameters import Parameters, invalid
 
 from rooms_api.core import strict_json
-from rooms_api.core.names import is_storable
 
 MAX_URL = 1023
 """Characters in a URL."""
@@ -68,13 +67,6 @@ def web_url(form: Parameters, name: str, schemes: Collection[str], code: int = 2
         return None
     if len(value) > MAX_URL or not re.fullmatch(r"[\x21-\x7e]+", value) or not _is_absolute(value, schemes):
         raise _refusal(name, code)
-    return value
-
-
-def storable(name: str, value: str) -> str:
-    """Refuse what no database stores."""
-    if not is_storable(value):
-        raise invalid(name)
     return value
 
 

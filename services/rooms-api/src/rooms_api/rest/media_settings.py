@@ -57,7 +57,7 @@ def media_settings_router(store: MediaSettingsStore) -> APIRouter:
 def read_media_settings(form: Parameters) -> dict[str, Any]:
     """Every value, defaults filled in. Raises `Refused` 20001."""
     return {
-        "friendly_name": fields.storable("FriendlyName", fields.required(form, "FriendlyName")),
+        "friendly_name": fields.required(form, "FriendlyName"),
         "aws_credentials_sid": _credential(form, "AwsCredentialsSid"),
         "encryption_key_sid": _credential(form, "EncryptionKeySid"),
         "aws_s3_url": fields.web_url(form, "AwsS3Url", ("https",)),

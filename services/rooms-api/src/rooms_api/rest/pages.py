@@ -1,7 +1,6 @@
 """Lists: what `PageSize`, `Page` and `PageToken` ask for, and the `meta` member that answers."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from fastapi import Request
 from service_kit.parameters import Parameters, invalid
 from sqlalchemy import Row
 
+from rooms_api.core.names import is_storable
 from rooms_api.rest import fields
 from rooms_api.rest.render import base_url
 from rooms_api.store.paging import Page, PageRequest, Position
@@ -73,6 +73,9 @@ def _make_token(position: Position) -> str:
 def _read_token(token: str) -> Position:
     try:
         created_at, sid, backward = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return Position(float(created_at), str(sid), bool(backward))
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        position = Position(float(created_at), str(sid), bool(backward))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise invalid("PageToken") from error
+    if not is_storable(position.sid):
+        raise invalid("PageToken")
+    return position

@@ -10,7 +10,7 @@ from service_kit.parameters import Parameters, invalid
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
-_TOKEN = re.compile(r"PK(\d{1,18})")
+_TOKEN = re.compile(r"PK([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service_kit.database import migrate
-from sqlalchemy import Connection, Select, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Select, insert, literal, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -120,7 +120,7 @@ class Store:
         """Keys that are not deleted, newest first; only those with a `number` below `below`, when it is given."""
         wanted = select(keys).where(keys.c.account_sid == account_sid, keys.c.deleted_s.is_(None))
         if below is not None:
-            wanted = wanted.where(keys.c.number < below)
+            wanted = wanted.where(keys.c.number < literal(below, BigInteger))
         async with self._engine.connect() as connection:
             found = await connection.execute(wanted.order_by(keys.c.number.desc()).limit(limit).offset(offset))
             return [self._key(row) for row in found.mappings()]
