@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from service_kit.rest import MAX_BODY_BYTES
 
 from tests.kit.raw_http import Answer, RawConnection, basic, raw_connection
 from tests.kit.stack import Roomwire
@@ -96,6 +97,14 @@ def test_who_may_not_ask_is_told_before_the_body_is_sent(line: Line) -> None:
     line.raw.send("POST /v1/Rooms HTTP/1.1", "Host: a", FORM, "Content-Length: 2000000", "Expect: 100-continue")
 
     assert line.raw.answer("POST").error == (401, 20003)
+
+
+@pytest.mark.parametrize("path", ["/v1/Rooms", KEYS + ".json"])
+def test_a_body_without_end_is_refused_and_not_kept(line: Line, path: str) -> None:
+    answer = line.ask("POST", path, form=b"x" * (MAX_BODY_BYTES + 1))
+
+    assert answer.error == (400, 20001)
+    assert answer.json["message"] == "The request body is too large"
 
 
 def test_an_answer_is_never_compressed(line: Line) -> None:

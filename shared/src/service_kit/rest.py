@@ -38,6 +38,7 @@ OUTAGES = (BusUnavailable, OperationalError, InterfaceError)
 Authenticate = Callable[[str, str], Awaitable[CredentialsVerified | NotVerified]]
 """Verify a Basic user and password. May raise one of `OUTAGES`: the answer is then 503."""
 
+FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES = 1024 * 1024
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _TRACE = re.compile(rb"[0-9a-f]{32}")
@@ -105,22 +106,28 @@ def not_found(path: str) -> Refused:
 
 
 async def form(request: Request) -> Parameters:
-    """The parameters of a form body. A body of any other kind has none."""
+    """The parameters of a form body; none without a body. Raises `Refused` 20001 for a body of another kind, whose parameters would be missed."""
     parameters = await _read_form(request)
     request.state.parameters = parameters
     return parameters
 
 
 async def _read_form(request: Request) -> Parameters:
+    body = await read_body(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("", "application/x-www-form-urlencoded"):
-        return Parameters([])
+    if body and kind not in ("", FORM_TYPE):
+        raise Refused(20001, f"The request body is not {FORM_TYPE}")
+    return Parameters.parse(body)
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body. Raises `Refused` 20001 when it has more than `MAX_BODY_BYTES`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise Refused(20001, "The request body is too large")
-    return Parameters.parse(bytes(body))
+    return bytes(body)
 
 
 async def query(request: Request) -> Parameters:  # FastAPI would call a plain function in a thread of its pool

@@ -121,6 +121,15 @@ async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient) ->
     assert (answer.status_code, answer.json()["code"]) == (400, 20001)
 
 
+async def test_a_body_that_is_no_form_is_refused_rather_than_missed(client: httpx.AsyncClient) -> None:
+    refused = await client.post("/v1/Rooms", json={"Codec": "VP8"})
+    empty = await client.post("/v1/Rooms", headers={"Content-Type": "application/json"})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, 20001)
+    assert refused.json()["message"] == "The request body is not application/x-www-form-urlencoded"
+    assert (empty.status_code, empty.json()) == (200, [])
+
+
 async def test_connection_close_is_repeated(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/Rooms", headers={"Connection": "close"})
 

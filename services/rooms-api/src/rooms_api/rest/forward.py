@@ -6,7 +6,7 @@ import httpx
 import structlog
 from fastapi import APIRouter, Request
 from service_kit.methods import READING
-from service_kit.rest import envelope
+from service_kit.rest import envelope, read_body
 from service_kit.tracing import TRACE_HEADER, current_trace
 from starlette.responses import Response
 
@@ -32,11 +32,12 @@ def forward_router(issuer: httpx.AsyncClient, forget_credentials: Callable[[], A
         headers = {name: value for name in PASSED if (value := request.headers.get(name)) is not None}
         headers[TRACE_HEADER] = current_trace() or ""
         headers["host"] = request.headers.get("host", "localhost")
+        body = await read_body(request)  # of anybody: token-issuer authenticates
         try:
             answer = await issuer.request(
                 request.method,
                 httpx.URL(raw_path=raw + (b"?" + query if query else b"")),
-                content=await request.body(),
+                content=body,
                 headers=headers,
             )
         except httpx.HTTPError as error:
