@@ -29,6 +29,12 @@ def run(roomwire: Roomwire, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def await_measuring(process: "subprocess.Popen[str]", streams: int) -> None:
+    assert process.stderr is not None
+    while f" s: {streams} streams" not in (line := process.stderr.readline()):
+        assert line, "the load test ended by itself"
+
+
 def test_a_small_load_arrives_whole_and_is_reported(roomwire, room_name, tmp_path):
     report = tmp_path / "report.json"
     crowd = ("--publishers", "2", "--subscribers", "3", "--all-to-all", "--duration", "2s")
@@ -40,6 +46,7 @@ def test_a_small_load_arrives_whole_and_is_reported(roomwire, room_name, tmp_pat
     assert (found["joined"], found["tracks_published"], found["tracks_received"]) == (5, 4, 16)
     assert found["received_packets"] > 1000
     assert found["loss_percent"] == 0
+    assert found["delivered_percent"] > 99
     assert found["joining_media"]["median_ms"] > 0
     assert "4 published, 16 of 16 received" in table
     assert "joining: 1 of 5" in progress
@@ -48,9 +55,7 @@ def test_a_small_load_arrives_whole_and_is_reported(roomwire, room_name, tmp_pat
 
 def test_ctrl_c_reports_what_was_measured_and_leaves_the_room(roomwire, room_name):
     process = start(roomwire, "--room", room_name, "--subscribers", "2", "--duration", f"{REST_OF_A_TEST_S}s")
-    assert process.stderr is not None
-    while " s: 4 streams" not in (line := process.stderr.readline()):
-        assert line, "the load test ended by itself"
+    await_measuring(process, streams=4)
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
     table, _ = process.communicate(timeout=DEADLINE_S)
@@ -63,11 +68,14 @@ def test_ctrl_c_reports_what_was_measured_and_leaves_the_room(roomwire, room_nam
         time.sleep(0.05)
 
 
-def test_who_finds_no_place_is_named_and_the_rest_is_measured(roomwire, room_name):
-    roomwire.client().video.v1.rooms.create(unique_name=room_name, max_participants=2)
+def test_who_could_not_join_or_stay_is_named(roomwire, room_name):
+    room = roomwire.client().video.v1.rooms.create(unique_name=room_name, max_participants=2)
+    process = start(roomwire, "--room", room_name, "--subscribers", "2", "--duration", f"{REST_OF_A_TEST_S}s")
+    await_measuring(process, streams=2)
+    room.update(status="completed")
+    table, _ = process.communicate(timeout=DEADLINE_S)
 
-    code, table, _ = run(roomwire, "--room", room_name, "--subscribers", "2", "--duration", "1")
-
-    assert code == 1
+    assert process.returncode == 1
     assert "2 of 3 joined" in table
     assert "load-subscriber-3: Room contains too many Participants (53105)" in table
+    assert "and 1 other: the room was completed" in table

@@ -1,8 +1,6 @@
 """
 `roomwire load-test`: reads the arguments, runs the test, prints the report, and says by the exit code how it went.
-
-Exit codes: 0 all well; 1 measured, but somebody could not join or stay, or a track did not arrive; 2 bad arguments; 3 token or key refused;
-4 deployment not reachable, or broken before anything could be measured; 130 interrupted by Ctrl-C, with the report of what was measured until then.
+`EPILOG` lists the exit codes.
 """
 
 import argparse
@@ -25,6 +23,20 @@ from roomwire.load_test.signaling import Refused, SignalingFailed
 SIGNALING_URL = "ws://127.0.0.1:8082/signaling"
 FINE, INCOMPLETE, BAD_ARGUMENTS, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 TOKEN_ERRORS = range(20101, 20108)
+
+EPILOG = """\
+example:
+  export ROOMWIRE_ACCOUNT_SID=AC... ROOMWIRE_API_KEYS=SK...:secret      as `roomwire run` printed them
+  roomwire load-test --room load --publishers 2 --subscribers 8 --duration 30s
+
+exit code:
+  0    everybody joined and stayed, and every track arrived until the end
+  1    measured, but somebody could not join or stay, or a track did not arrive or stopped
+  2    bad arguments
+  3    token or key refused
+  4    not reachable, or broken before anything could be measured
+  130  Ctrl-C, with the report of what was measured until then
+"""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
 _BITRATE = re.compile(r"(\d+(?:\.\d+)?)(k|M|)")
@@ -141,6 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     try:
         settings = settings_from(arguments, os.environ)
+        _check_writable(arguments.json)
     except BadArguments as error:
         return _complain(str(error), BAD_ARGUMENTS)
     try:
@@ -175,6 +188,17 @@ async def _measure(settings: LoadSettings) -> tuple[Report, bool]:
     return await test.run(), interrupted
 
 
+def _check_writable(path: str | None) -> None:
+    """Before the test, for its report would be lost after it. Raises BadArguments."""
+    if path in (None, "-"):
+        return
+    try:
+        with open(str(path), "a"):
+            pass
+    except OSError as error:
+        raise BadArguments(f"--json cannot write {path}: {error.strerror}") from error
+
+
 def _publish(report: Report, path: str | None) -> None:
     text = json.dumps(as_json(report), indent=2)
     if path == "-":
@@ -187,7 +211,13 @@ def _publish(report: Report, path: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="roomwire load-test", description="Load a deployment with real clients.")
+    parser = argparse.ArgumentParser(
+        prog="roomwire load-test",
+        description="Join a deployment as many participants at once, with real media, and measure how it holds. "
+        "Packets go only to addresses that the deployment offers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 

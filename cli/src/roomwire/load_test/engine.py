@@ -7,7 +7,6 @@ pin), so that no second libsrtp is linked.
 """
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -64,7 +63,7 @@ class SentStream:
 class ReceivedStream:
     """
     Totals of a received stream. `expected` is the span of sequence numbers, `received` counts each once; `recovered` of them came after a NACK.
-    `first_s` is the monotonic time of the first packet.
+    `first_s` and `last_s` are the monotonic times of the first and the last packet, `silence_s` is the longest time between two.
     """
 
     ssrc: int
@@ -77,6 +76,8 @@ class ReceivedStream:
     nacked: int
     recovered: int
     first_s: float
+    last_s: float
+    silence_s: float
 
     @property
     def lost(self) -> int:
@@ -249,6 +250,8 @@ class Endpoint:
                 r.nacked,
                 r.recovered,
                 r.first_ns / 1e9,
+                r.last_ns / 1e9,
+                r.silence_ns / 1e9,
             )
             for r in rows[0:count]
         ]
@@ -278,12 +281,3 @@ def _datagram(native: Any) -> Datagram:  # cffi's struct type has no name
     size = 4 if native.family == 4 else 16
     address = ip_address(bytes(native.address[0:size]))
     return Datagram(native.endpoint, bytes(ffi.buffer(native.data, native.length)), (str(address), native.port))
-
-
-def total(streams: Sequence[ReceivedStream]) -> tuple[int, int, int]:
-    """Received, expected and octets of several streams."""
-    return (
-        sum(stream.received for stream in streams),
-        sum(stream.expected for stream in streams),
-        sum(stream.octets for stream in streams),
-    )

@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from roomwire.load_test.dtls import HandshakeFailed, Identity
 from roomwire.load_test.engine import Engine
 from roomwire.load_test.participant import Participant, ParticipantPlan
 from roomwire.load_test.progress import Progress, joining, measuring
 from roomwire.load_test.reading import Reading, take_reading, window_between
-from roomwire.load_test.report import Report, Spread, latency_of, spread
+from roomwire.load_test.report import Failure, Report, Spread, latency_of, spread
 from roomwire.load_test.rooms import Rooms
 from roomwire.load_test.settings import LoadSettings
-from roomwire.load_test.signaling import Refused, SignalingFailed
+from roomwire.load_test.signaling import SignalingFailed
 from roomwire.load_test.tokens import make_token
 from roomwire.load_test.transport import Network
 
@@ -21,6 +21,14 @@ SETTLE_S = 2.0
 """After the last join: key frames asked for and sent, first reports exchanged."""
 TOKEN_SPARE_S = 600.0
 JOIN_FAILURES = (SignalingFailed, HandshakeFailed, OSError, ValueError)
+
+
+def owed_packets(sent: Mapping[ParticipantPlan, int], present: Sequence[ParticipantPlan]) -> int:
+    """How many packets those `present` should receive of what publishers have sent: all of their room, their own apart."""
+    return sum(
+        count * sum(other.subscribes and other.room == plan.room and other is not plan for other in present)
+        for plan, count in sent.items()
+    )
 
 
 class Interrupted(Exception):
@@ -72,12 +80,14 @@ class LoadTest:
         self._settings = settings
         self._progress = progress
         self._participants: list[Participant] = []
-        self._failures: list[str] = []
-        self._interrupted = asyncio.Event()
+        self._failures: dict[Participant, Failure] = {}
+        """The first of each participant: what follows from it says nothing new."""
+        self._staying = 0
+        self._over = asyncio.Event()
 
     def interrupt(self) -> None:
         """Join nobody else, measure no longer, and leave."""
-        self._interrupted.set()
+        self._over.set()
 
     async def run(self) -> Report:
         rooms = Rooms(self._settings.base_url, self._settings.credentials) if self._settings.base_url else None
@@ -105,7 +115,7 @@ class LoadTest:
         plans = list(plan_participants(self._settings, time.time()))
         joins: list[asyncio.Task[None]] = []
         for number, plan in enumerate(plans):
-            if self._interrupted.is_set():
+            if self._over.is_set():
                 break
             participant = Participant(plan, self._settings.signaling_url, network, identity)
             if number == 0:  # alone: what is wrong for everybody shows here, and is the error of the whole run
@@ -133,22 +143,32 @@ class LoadTest:
         try:
             await self._join(participant)
         except JOIN_FAILURES as error:
-            self._failures.append(f"{participant.plan.identity}: {error}")
+            self._note_failure(participant, error)
 
     async def _stay(self, participant: Participant) -> None:
+        self._staying += 1
         try:
             await participant.run()
-        except (SignalingFailed, Refused) as error:
-            self._failures.append(f"{participant.plan.identity}: {error}")
+        except SignalingFailed as error:
+            self._note_failure(participant, error)
+        self._staying -= 1
+        if not self._staying:
+            self._over.set()
+
+    def _note_failure(self, participant: Participant, error: Exception) -> None:
+        plan = participant.plan
+        self._failures.setdefault(participant, Failure(plan.room, plan.identity, str(error)))
 
     async def _measure(self, engine: Engine) -> tuple[Reading, Reading]:
         endpoints = [participant.endpoint for participant in self._participants if participant.endpoint]
         await self._pause(SETTLE_S)
-        if self._interrupted.is_set():
+        if self._over.is_set():
+            if not self._staying:
+                raise SignalingFailed(f"nobody could stay: {next(iter(self._failures.values())).reason}")
             raise Interrupted
         first = latest = take_reading(engine, endpoints)
         end = first.time_s + self._settings.duration_s
-        while latest.time_s < end and not self._interrupted.is_set():
+        while latest.time_s < end and not self._over.is_set():
             await self._pause(min(1.0, max(0.0, end - time.monotonic())))
             previous, latest = latest, take_reading(engine, endpoints)
             window = window_between(previous, latest)
@@ -159,30 +179,37 @@ class LoadTest:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._interrupted.wait(), seconds)
+            await asyncio.wait_for(self._over.wait(), seconds)
 
     def _report(self, first: Reading, last: Reading) -> Report:
         settings, window = self._settings, window_between(first, last)
-        failed = [p for p in self._participants if p.transport.failure]
-        failures = [*self._failures, *(f"{p.plan.identity}: {p.transport.failure}" for p in failed)]
+        for participant in self._participants:
+            if participant.transport.failure:
+                self._note_failure(participant, participant.transport.failure)
         seconds = window.seconds
+        present = [p.plan for p in self._participants]
+        sent = {p.plan: window.sent_by.get(p.endpoint.index, 0) for p in self._participants if p.endpoint}
+        owed = owed_packets(sent, present)
         return Report(
             rooms=settings.rooms,
             publishers=settings.publishers,
             subscribers=settings.subscribers,
             joined=len(self._participants),
-            failures=tuple(failures),
+            failures=tuple(self._failures.values()),
             seconds=seconds,
             srtp_profiles=tuple(sorted({p.transport.profile for p in self._participants if p.transport.profile})),
             tracks_published=sum(len(p.plan.streams) for p in self._participants),
             tracks_expected=expected_tracks(settings),
-            tracks_received=window.streams,
+            tracks_received=last.flowing(settings.silent_s),
             sent_packets_per_s=window.sent_packets / seconds,
             sent_bps=window.sent_octets * 8 / seconds,
             received_packets_per_s=window.received / seconds,
             received_bps=window.received_octets * 8 / seconds,
             received_packets=window.received,
             lost_packets=window.lost,
+            # Both ends of the window are read one endpoint after the other, so a few packets more may have come than were sent.
+            delivered_percent=min(100.0, 100 * window.received / owed) if owed else 100.0,
+            longest_silence_ms=1000 * last.longest_silence_s,
             loss_percent=100 * window.lost / window.expected if window.expected else 0.0,
             recovered_packets=window.recovered,
             duplicate_packets=window.duplicates,

@@ -345,11 +345,13 @@ static void receive_rtp(lt_engine *e, endpoint_t *p, uint8_t *b, int n, int64_t 
     if (p->ins == STREAMS_IN) return;
     p->last = p->ins; s = &p->in[p->ins++];
     memset(s, 0, sizeof *s);
-    s->ssrc = s->total.ssrc = ssrc; s->total.payload_type = b[1] & 127; s->total.first_ns = now;
+    s->ssrc = s->total.ssrc = ssrc; s->total.payload_type = b[1] & 127; s->total.first_ns = s->total.last_ns = now;
     s->base = 65536 + get16(b + 2); s->highest = s->base - 1;
   }
   s->total.octets += (uint64_t)n;
   if (!count_packet(p, s, get16(b + 2), now)) return;
+  if (now - s->total.last_ns > s->total.silence_ns) s->total.silence_ns = now - s->total.last_ns;
+  s->total.last_ns = now;
   int64_t rate = s->total.payload_type == p->video_payload_type ? 90000 : 48000, transit = now / 1000 * rate / 1000000 - get32(b + 4);
   int32_t change = (int32_t)(transit - s->transit);
   if (s->total.received > 1) s->jitter += ((change < 0 ? -(double)change : change) - s->jitter) / 16;

@@ -28,7 +28,7 @@ typedef struct {
 } lt_sent;
 
 /* Totals of one received stream. `expected` is the span of sequence numbers seen; `received` counts each number once.
- * `first_ns` is CLOCK_MONOTONIC of the first packet. */
+ * `first_ns` and `last_ns` are CLOCK_MONOTONIC of the first and the last packet, `silence_ns` is the longest time between two. */
 typedef struct {
   uint32_t ssrc;
   uint8_t payload_type;
@@ -40,6 +40,8 @@ typedef struct {
   uint64_t nacked;
   uint64_t recovered;
   int64_t first_ns;
+  int64_t last_ns;
+  int64_t silence_ns;
 } lt_received;
 
 /* Totals of one endpoint, all streams together. */

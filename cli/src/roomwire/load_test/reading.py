@@ -5,20 +5,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roomwire.load_test.engine import Endpoint, Engine, Pace, ReceivedStream
+from roomwire.load_test.engine import Endpoint, Engine, Pace, ReceivedStream, SentStream
 from roomwire.load_test.latency import difference
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Totals at a moment. `received` is by endpoint and SSRC."""
+    """Totals at a moment. `sent` and `received` are by endpoint and SSRC."""
 
     time_s: float
     cpu_s: float
-    sent_packets: int
-    sent_octets: int
-    keyframes: int
-    retransmitted: int
+    sent: dict[tuple[int, int], SentStream]
     received: dict[tuple[int, int], ReceivedStream]
     plis: int
     nacks: int
@@ -28,17 +25,27 @@ class Reading:
     latency: list[int]
     pace: Pace
 
+    @property
+    def keyframes(self) -> int:
+        return sum(stream.keyframes for stream in self.sent.values())
+
+    def flowing(self, within_s: float) -> int:
+        """Streams whose last packet is no older than `within_s`."""
+        return sum(1 for stream in self.received.values() if self.time_s - stream.last_s <= within_s)
+
+    @property
+    def longest_silence_s(self) -> float:
+        """The longest time that any stream was without a packet since its first one, up to now."""
+        silences = (max(s.silence_s, self.time_s - s.last_s) for s in self.received.values())
+        return max(silences, default=0.0)
+
 
 def take_reading(engine: Engine, endpoints: Sequence[Endpoint]) -> Reading:
-    sent = [stream for endpoint in endpoints for stream in endpoint.sent_streams()]
     counters = [endpoint.counters() for endpoint in endpoints]
     return Reading(
         time_s=time.monotonic(),
         cpu_s=sum(os.times()[:2]),
-        sent_packets=sum(stream.packets for stream in sent),
-        sent_octets=sum(stream.octets for stream in sent),
-        keyframes=sum(stream.keyframes for stream in sent),
-        retransmitted=sum(stream.retransmitted for stream in sent),
+        sent={(e.index, stream.ssrc): stream for e in endpoints for stream in e.sent_streams()},
         received={(e.index, stream.ssrc): stream for e in endpoints for stream in e.received_streams()},
         plis=sum(counter.pli_received for counter in counters),
         nacks=sum(counter.nack_received for counter in counters),
@@ -52,13 +59,12 @@ def take_reading(engine: Engine, endpoints: Sequence[Endpoint]) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened between two readings."""
+    """What happened between two readings. `sent_by` is packets by endpoint."""
 
     seconds: float
     cpu_share: float
-    sent_packets: int
+    sent_by: dict[int, int]
     sent_octets: int
-    keyframes: int
     retransmitted: int
     streams: int
     received: int
@@ -78,6 +84,10 @@ class Window:
     late_ticks: int
 
     @property
+    def sent_packets(self) -> int:
+        return sum(self.sent_by.values())
+
+    @property
     def lost(self) -> int:
         return max(0, self.expected - self.received)
 
@@ -85,6 +95,10 @@ class Window:
 def window_between(first: Reading, last: Reading) -> Window:
     """A stream that began after the first reading counts whole; one that got nothing meanwhile is no stream of the window."""
     pairs = [(stream, first.received.get(key)) for key, stream in last.received.items()]
+    sent = [(endpoint, stream, first.sent.get((endpoint, ssrc))) for (endpoint, ssrc), stream in last.sent.items()]
+    sent_by: dict[int, int] = {}
+    for endpoint, new, old in sent:
+        sent_by[endpoint] = sent_by.get(endpoint, 0) + new.packets - (old.packets if old else 0)
     seconds = last.time_s - first.time_s
 
     def grown(name: str) -> int:
@@ -96,10 +110,9 @@ def window_between(first: Reading, last: Reading) -> Window:
     return Window(
         seconds=seconds,
         cpu_share=(last.cpu_s - first.cpu_s) / seconds if seconds else 0.0,
-        sent_packets=since("sent_packets"),
-        sent_octets=since("sent_octets"),
-        keyframes=since("keyframes"),
-        retransmitted=since("retransmitted"),
+        sent_by=sent_by,
+        sent_octets=sum(new.octets - (old.octets if old else 0) for _, new, old in sent),
+        retransmitted=sum(new.retransmitted - (old.retransmitted if old else 0) for _, new, old in sent),
         streams=sum(1 for new, old in pairs if new.received > (old.received if old else 0)),
         received=grown("received"),
         expected=grown("expected"),

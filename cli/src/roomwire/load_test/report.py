@@ -29,8 +29,19 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Who could not join or stay, and why."""
+
+    room: str
+    identity: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """
+    `tracks_received` counts the tracks that still came when the window ended. `delivered_percent` is the share of all that publishers sent that reached those who
+    joined to receive it; `loss_percent` is what is missing between packets that came. `longest_silence_ms` is the longest time that any track was without a packet since its first one.
     `joining_*` count from opening the socket: to the server's `connected`, to ICE and DTLS standing with tracks published, to the first media packet.
     Rates are per second over the measured window; octets are those of the datagrams' payload for what was received.
     """
@@ -39,7 +50,7 @@ class Report:
     publishers: int
     subscribers: int
     joined: int
-    failures: tuple[str, ...]
+    failures: tuple[Failure, ...]
     seconds: float
     srtp_profiles: tuple[str, ...]
     tracks_published: int
@@ -51,6 +62,8 @@ class Report:
     received_bps: float
     received_packets: int
     lost_packets: int
+    delivered_percent: float
+    longest_silence_ms: float
     loss_percent: float
     recovered_packets: int
     duplicate_packets: int
@@ -71,7 +84,7 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Everybody joined and stayed, and every track arrived."""
+        """Everybody joined and stayed, and every track arrived until the end."""
         return not self.failures and self.tracks_received == self.tracks_expected and not self.undecryptable_packets
 
 
@@ -109,6 +122,10 @@ def as_table(report: Report) -> str:
         ("sent", f"{r.sent_packets_per_s:,.0f} packets/s, {_bitrate(r.sent_bps)}"),
         ("received", f"{r.received_packets_per_s:,.0f} packets/s, {_bitrate(r.received_bps)}"),
         (
+            "delivered",
+            f"{r.delivered_percent:.2f} % of what was sent to each; longest silence of a track {r.longest_silence_ms:,.0f} ms",
+        ),
+        (
             "loss",
             f"{r.loss_percent:.3f} % ({r.lost_packets:,} of {r.received_packets + r.lost_packets:,} packets; {r.recovered_packets:,} more came again)",
         ),
@@ -130,11 +147,21 @@ def as_table(report: Report) -> str:
                 f"{r.undecryptable_packets:,} not decryptable, {r.foreign_packets:,} not ours, {r.unsent_packets:,} not sent",
             )
         )
-    rows += [("failed", failure) for failure in r.failures[:10]]
-    if len(r.failures) > 10:
-        rows.append(("failed", f"... and {len(r.failures) - 10} more"))
+    rows += [("failed", failure) for failure in _grouped(r)]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _grouped(report: Report) -> list[str]:
+    """One line a reason: what goes wrong under load goes wrong for many."""
+    by_reason: dict[str, list[str]] = {}
+    for failure in report.failures:
+        who = failure.identity if report.rooms == 1 else f"{failure.identity} in {failure.room}"
+        by_reason.setdefault(failure.reason, []).append(who)
+    return [
+        f"{who[0]}: {reason}" if len(who) == 1 else f"{who[0]} and {_count(len(who) - 1, 'other')}: {reason}"
+        for reason, who in by_reason.items()
+    ]
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,8 @@ AUDIO_FRAMES_PER_S = 50
 AUDIO_OCTETS = 80
 PACKET_OCTETS = 1100
 SMALLEST_PACKET_OCTETS = 100
+SILENT_S = 2.0
+"""A track without a packet for so long, or for three frames, has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class LoadSettings:
     @property
     def room_names(self) -> list[str]:
         return [self.room] if self.rooms == 1 else [f"{self.room}-{number}" for number in range(1, self.rooms + 1)]
+
+    @property
+    def silent_s(self) -> float:
+        """After so many seconds without a packet a track has stopped."""
+        return max(SILENT_S, 3 / self.video.frames_per_s) if self.video else SILENT_S
 
     def streams(self, first_ssrc: int) -> tuple[StreamPlan, ...]:
         """What one publisher sends."""

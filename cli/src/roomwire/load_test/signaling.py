@@ -100,7 +100,8 @@ class Signaling:
             case "error":
                 raise _refusal(body)
             case "disconnected":
-                raise SignalingFailed("the server disconnected the participant")
+                over = body.get("status") == "completed"
+                raise SignalingFailed("the room was completed" if over else "the participant was removed")
             case _:
                 pass  # as the SDK: what is not known is ignored
 

@@ -75,7 +75,10 @@ def pair(engine: Engine, profile: str = "SRTP_AEAD_AES_128_GCM", nack: bool = Tr
 
 
 def video_of(subscriber: Endpoint) -> ReceivedStream:
-    return next((s for s in subscriber.received_streams() if s.ssrc == VIDEO.ssrc), ReceivedStream(0, 0, *[0] * 7, 0.0))
+    return next(
+        (s for s in subscriber.received_streams() if s.ssrc == VIDEO.ssrc),
+        ReceivedStream(0, 0, *[0] * 7, 0.0, 0.0, 0.0),
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -177,3 +180,17 @@ def test_a_plan_that_fits_no_packet_is_refused():
         endpoint = engine.open_endpoint("127.0.0.1", decrypt=False, video_payload_type=96, nack=False)
         with pytest.raises(ValueError, match="cannot send"):
             endpoint.add_stream(StreamPlan(1, 96, "video", 30.0, 1, 2000, 2000))
+
+
+async def test_the_longest_silence_of_a_stream_is_kept():
+    with running() as engine:
+        publisher, subscriber = pair(engine)
+        publisher.add_stream(AUDIO)
+        async with relay(publisher, subscriber, lambda packet: int.from_bytes(packet[2:4], "big") % 50 < 20) as link:
+            await until(
+                lambda: bool(subscriber.received_streams()) and subscriber.received_streams()[0].silence_s > 0.3
+            )
+        (audio,) = subscriber.received_streams()
+
+    assert link.dropped >= 20  # 0.4 s of audio at a time
+    assert audio.first_s + audio.silence_s <= audio.last_s

@@ -133,7 +133,7 @@ async def test_heartbeats_keep_the_session_alive():
     async with serving(play) as url:
         signaling = Signaling(url, "token", ignore)
         await signaling.connect(dict)
-        with pytest.raises(SignalingFailed, match="disconnected the participant"):
+        with pytest.raises(SignalingFailed, match="the room was completed"):
             await signaling.run()
 
 

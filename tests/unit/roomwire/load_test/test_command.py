@@ -80,3 +80,14 @@ def test_the_command_ends_with_code_2_for_bad_arguments(capsys, monkeypatch):
 
     assert code == 2
     assert "nobody to join" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_test(capsys, tmp_path, monkeypatch):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    code = main(
+        ["--room", "room", "--signaling", "ws://127.0.0.1:1/", "--json", str(tmp_path / "none" / "report.json")]
+    )
+
+    assert code == 2
+    assert "--json cannot write" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 import jwt
-from roomwire.load_test.load import expected_tracks, plan_participants
-from roomwire.load_test.settings import Credentials, LoadSettings
+from roomwire.load_test.load import expected_tracks, owed_packets, plan_participants
+from roomwire.load_test.settings import Credentials, LoadSettings, Video
 
 CREDENTIALS = Credentials("AC1", "SK1", "a secret of at least thirty-two octets")
 
@@ -54,3 +54,27 @@ def test_every_subscriber_expects_every_track():
 
 def test_all_to_all_publishers_expect_each_others_tracks_too():
     assert expected_tracks(settings(publishers=5, subscribers=1, all_to_all=True)) == 2 * (5 * 1 + 5 * 4)
+
+
+def test_what_is_sent_is_owed_to_each_subscriber_who_joined():
+    publisher, other, *subscribers = plan_participants(settings(), now_s=1000)
+
+    assert owed_packets({publisher: 100, other: 10}, [publisher, other, *subscribers[:3]]) == 3 * 110
+
+
+def test_all_to_all_nobody_is_owed_its_own_packets():
+    plans = list(plan_participants(settings(publishers=3, subscribers=1, all_to_all=True), now_s=1000))
+
+    assert owed_packets({plans[0]: 100}, plans) == 3 * 100
+
+
+def test_nothing_is_owed_to_other_rooms():
+    plans = list(plan_participants(settings(rooms=2), now_s=1000))
+
+    assert owed_packets({plans[0]: 100}, plans) == 4 * 100
+
+
+def test_a_track_of_few_frames_may_be_silent_for_three_of_them():
+    assert settings().silent_s == 2.0
+    assert settings(video=Video(50_000, 0.5)).silent_s == 6.0
+    assert settings(video=None).silent_s == 2.0

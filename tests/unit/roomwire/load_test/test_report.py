@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from roomwire.load_test.report import Latency, Report, Spread, as_json, as_table, spread
+from roomwire.load_test.report import Failure, Latency, Report, Spread, as_json, as_table, spread
 
 REPORT = Report(
     rooms=1,
@@ -20,6 +20,8 @@ REPORT = Report(
     received_bps=22_000_000.0,
     received_packets=33_999,
     lost_packets=1,
+    delivered_percent=99.991,
+    longest_silence_ms=1234.0,
     loss_percent=100 / 34_000,
     recovered_packets=3,
     duplicate_packets=0,
@@ -45,16 +47,26 @@ def test_the_table_says_what_was_measured():
 
     assert "participants       21 of 21 joined, in 1 room\n" in table
     assert "tracks             2 published, 40 of 40 received\n" in table
+    assert "delivered          99.99 % of what was sent to each; longest silence of a track 1,234 ms\n" in table
     assert "loss               0.003 % (1 of 34,000 packets; 3 more came again)\n" in table
     assert "p99 1.50" in table
     assert "failed" not in table
 
 
-def test_failures_are_listed_up_to_ten():
-    table = as_table(replace(REPORT, failures=tuple(f"load-subscriber-{n}: no" for n in range(12))))
+def test_failures_of_one_reason_are_one_line():
+    many = [Failure("room", f"load-subscriber-{n}", "full (53105)") for n in range(2, 14)]
+    table = as_table(replace(REPORT, failures=(*many, Failure("room", "load-publisher-1", "no answer"))))
 
-    assert table.count("failed") == 11
-    assert table.endswith("... and 2 more")
+    assert table.endswith(
+        "failed             load-subscriber-2 and 11 others: full (53105)\n"
+        "failed             load-publisher-1: no answer"
+    )
+
+
+def test_failures_of_several_rooms_name_the_room():
+    table = as_table(replace(REPORT, rooms=2, failures=(Failure("room-2", "load-subscriber-2", "no answer"),)))
+
+    assert table.endswith("failed             load-subscriber-2 in room-2: no answer")
 
 
 def test_a_missing_track_is_not_clean():
