@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from contract.media import DesiredState, SetBandwidthProfile
+from contract.media import DesiredState, NodePublication, SetBandwidthProfile
 from media_sfu.core.actions import (
     ChannelParameters,
     OpenChannel,
@@ -21,7 +21,17 @@ from media_sfu.core.actions import (
 )
 from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
 
-from tests.kit.media_room import AUDIO, VIDEO, Scene, desired, publication, subscription, viewer_answer
+from tests.kit.media_room import (
+    AUDIO,
+    CAMERA_ID,
+    MICROPHONE_ID,
+    VIDEO,
+    Scene,
+    desired,
+    publication,
+    subscription,
+    viewer_answer,
+)
 
 SIMULCAST_ID = "efa50f00-58fd-46de-82e6-52fda52f9648"
 SIMULCAST = publication(SIMULCAST_ID, "MTcamera", VIDEO)
@@ -230,6 +240,43 @@ def test_below_a_layer_that_does_not_flow_all_stay_on(scene: Scene) -> None:
     seconds_pass(scene, 0, 6, (12_500, 50_000, 0))
 
     assert told(scene, "publisher_hints") == []
+
+
+def test_of_equal_cameras_the_latest_speakers_are_shown() -> None:
+    scene = Scene()
+    names = {}
+    for sid in ("alice", "carol"):
+        scene.open(sid, "chromium_audio_video_data", desired(1, camera_of(sid), voice_of(sid)))
+        names[sid] = UpTrackName(sid, MICROPHONE_ID)
+    cameras = [subscription(f"MTcamera-{sid}", VIDEO, publisher=sid) for sid in names]
+    profile = {"video": {"mode": "grid", "max_tracks": 1}}
+    scene.open("bob", "chromium_viewer", desired(1, *cameras), bandwidth_profile=profile)
+    scene.room.handle_connected("bob", 0.0)
+    bob_agrees(scene)
+
+    def speaks(speaker: str, start: float) -> list[Any]:
+        for fifth in range(15):
+            levels = {name: -20 if sid == speaker else -80 for sid, name in names.items()}
+            scene.room.receive_levels(levels, start + fifth / 5)
+        return scene.actions(PauseDownTrack, ResumeDownTrack)
+
+    speaks("alice", 0.0)
+    assert speaks("carol", 3.0) == [
+        PauseDownTrack("bob", "MTcamera-alice-1"),
+        ResumeDownTrack("bob", "MTcamera-carol-1"),
+    ]
+    assert speaks("alice", 6.0) == [
+        ResumeDownTrack("bob", "MTcamera-alice-1"),
+        PauseDownTrack("bob", "MTcamera-carol-1"),
+    ]
+
+
+def camera_of(sid: str) -> NodePublication:
+    return publication(CAMERA_ID, f"MTcamera-{sid}", VIDEO)
+
+
+def voice_of(sid: str) -> NodePublication:
+    return publication(MICROPHONE_ID, f"MTvoice-{sid}", AUDIO)
 
 
 MICROPHONE = publication("59293ed1-1086-4706-9c3c-3c61662d7af3", "MTmicrophone", AUDIO)

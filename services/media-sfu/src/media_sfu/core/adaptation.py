@@ -299,7 +299,7 @@ class Adaptation:
         self._forget_stopped(client, peer)
         shown = [
             self._candidate(client, subscription, peer.applied.down_tracks[subscription.id])
-            for subscription in tracks.values()
+            for subscription in self._latest_speakers_first(tracks.values())
             if client.hints.get(subscription.id, _Hint()).enabled
         ]
         profile = client.profile
@@ -330,6 +330,11 @@ class Adaptation:
             dimensions = client.profile.render_dimensions.get(priority)
         layer = wanted_layer(layers, dimensions)
         return Candidate(subscription.id, priority, layer, self._costs(down.source, layer))
+
+    def _latest_speakers_first(self, subscriptions: Iterable[NodeSubscription]) -> list[NodeSubscription]:
+        """Of tracks with equal priorities, those of who spoke last count most (the SDK's "N-loudest policy")."""
+        order = {sid: index for index, sid in enumerate(self._speakers.latest)}
+        return sorted(subscriptions, key=lambda subscription: order.get(subscription.publisher_sid, len(order)))
 
     def _layers(self, source: UpTrackName) -> int:
         """

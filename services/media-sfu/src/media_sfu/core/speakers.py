@@ -32,8 +32,8 @@ class Speakers:
     @property
     def latest(self) -> tuple[str, ...]:
         """
-        The dominant speaker and the one before, who is shown to the dominant speaker: nobody is shown to himself. Levels of these are wanted for as
-        long as they are in the room, heard or not.
+        The dominant speaker, the one before, who is shown to the dominant speaker (nobody is shown to himself), and so on. Levels of these are wanted
+        for as long as they are in the room, heard or not.
         """
         return tuple(self._dominant)
 
@@ -76,6 +76,6 @@ class Speakers:
         ]
         if candidates:
             _, sid = max(candidates)
-            self._dominant = [sid, *(other for other in self._dominant if other != sid)][:2]
+            self._dominant = [sid, *(other for other in self._dominant if other != sid)]
             for voice in self._voices.values():
                 voice.louder_since_s = None

@@ -45,7 +45,7 @@ def allocate(
     candidates: Sequence[Candidate], mode: Mode, budget_bps: float, max_tracks: int | None, *, switch_off: bool
 ) -> Mapping[str, int | None]:
     """
-    The layer of each candidate, or None for off. With `switch_off` False every track keeps its lowest layer, whatever the budget; `max_tracks` is
+    The layer of each candidate, or None for off. Of candidates with equal priorities the earlier ones come first. With `switch_off` False every track keeps its lowest layer, whatever the budget; `max_tracks` is
     the application's wish and holds all the same.
     """
     ranked = sorted(candidates, key=lambda candidate: -RANKS[candidate.priority])
