@@ -36,12 +36,12 @@ def say(mesh: Mesh, entry: dict[str, Any]) -> None:
 def carry(sender: Mesh, receiver: Mesh) -> list[Any]:
     """Carry everything that waits to the other side; what its client hears."""
     heard: list[Any] = []
-    while relays := list(sender.messages_to_send(now=0.0)):
-        for relay in relays:
-            entries = receiver.receive_from_other(relay)
+    while asks := list(sender.asks_to_send(now=0.0)):
+        for ask in asks:
+            entries = receiver.receive_from_other(ask.message)
             assert entries is not None
             heard += entries
-            sender.receive_reply(relay)
+            sender.receive_reply(ask.message)
     return heard
 
 
@@ -143,6 +143,6 @@ def test_sync_keeps_what_lives_on_and_asks_again_for_offers_that_were_never_made
         {"id": PAIR},
         {"id": pair_id(LEADER, "PA0"), "description": {"type": "create-offer", "revision": 1}},
     ]
-    (again,) = mesh.messages_to_send(now=0.0)
-    assert again.description is not None
-    assert (again.participant_sid, again.description.type) == (FOLLOWER, "answer")
+    (ask,) = mesh.asks_to_send(now=0.0)
+    assert ask.message.description is not None
+    assert (ask.message.participant_sid, ask.message.description.type) == (FOLLOWER, "answer")

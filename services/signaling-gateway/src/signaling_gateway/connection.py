@@ -28,14 +28,10 @@ from service_kit.bus import BusUnavailable, Subscription
 from service_kit.tracing import start_trace
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from signaling_gateway.core.asks import Ask, AskIssuer, AskNode, AskPeer, AskRooms
 from signaling_gateway.core.link import BodyReceived, BodyUnreadable, ByeReceived, Link, LinkFailed
 from signaling_gateway.core.session import (
     SESSION_OVER,
-    Ask,
-    AskIssuer,
-    AskNode,
-    AskPeer,
-    AskRooms,
     Behind,
     Failed,
     Finished,

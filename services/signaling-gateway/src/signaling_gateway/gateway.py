@@ -10,8 +10,9 @@ from typing import Any
 from contract.rooms import CheckSessions, SessionsChecked
 from service_kit.bus import Bus
 
+from signaling_gateway.core.bodies import ICE_SERVERS_TTL_S
 from signaling_gateway.core.link import LinkLimits
-from signaling_gateway.core.session import ICE_SERVERS_TTL_S, SessionSettings
+from signaling_gateway.core.session import SessionSettings
 from signaling_gateway.core.turn import ice_servers
 from signaling_gateway.metrics import SOCKETS
 from signaling_gateway.room_feed import RoomFeeds

@@ -17,6 +17,7 @@ from typing import Any
 from contract.media import Description
 from contract.peers import PeerCandidates, RelayToPeer
 
+from signaling_gateway.core.asks import AskPeer
 from signaling_gateway.core.lane import Lane
 from signaling_gateway.core.wire import PeerConnectionStatus
 
@@ -76,13 +77,20 @@ class Mesh:
                 self.receive_from_client(status)
         return entries + list(asked.values())
 
+    def set_room(self, participant_sids: Iterable[str], leased: Iterable[str]) -> list[Entry]:
+        """Who else is in the room now, and who of them may have a new socket."""
+        entries = self.set_others(participant_sids)
+        for sid in leased:
+            self.repeat_to(sid)
+        return entries
+
     def receive_from_client(self, status: PeerConnectionStatus) -> None:
         """What the own client says of a connection goes to the other client."""
         pair = self._pair(status.id)
         if pair is None:
             return
         if status.description is not None:
-            description = Description.model_validate(status.description.model_dump())
+            description = status.description.as_description()
             if description.type == "offer":
                 if pair.leads and description.revision <= pair.other_offer:
                     return  # it crossed the other's offer, which the client is about to answer; then it offers again
@@ -121,10 +129,10 @@ class Mesh:
 
     # -- the way to the others' gateways -----------------------------------------------------------------------------------------
 
-    def messages_to_send(self, now: float) -> Iterator[RelayToPeer]:
+    def asks_to_send(self, now: float) -> Iterator[AskPeer]:
         for pair in self._pairs.values():
             if (relay := pair.lane.message_to_send(now)) is not None:
-                yield relay
+                yield AskPeer(relay)
 
     def receive_reply(self, relay: RelayToPeer) -> None:
         if (pair := self._waiting(relay)) is not None:

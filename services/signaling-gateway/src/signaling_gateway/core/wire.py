@@ -8,6 +8,7 @@ Members that we do not know are ignored: newer SDKs add some. Texts and numbers 
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
+from contract.media import Description
 from contract.rooms import ClientTrack, TrackKind, TrackPriority
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -64,6 +65,9 @@ class SessionDescription(Wire):
     type: Literal["offer", "answer", "create-offer", "close"]
     revision: Revision = 0
     sdp: str | None = None
+
+    def as_description(self) -> Description:
+        return Description(type=self.type, revision=self.revision, sdp=self.sdp)
 
 
 class IceCandidates(Wire):
