@@ -87,6 +87,10 @@ class Launched:
         return next((pid for pid, command in self.children().items() if f"-m {module}" in command), None)
 
 
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -113,6 +117,7 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
 def test_it_tells_how_to_use_it_and_ctrl_c_leaves_nothing_behind(launched: Launched, tmp_path: Path) -> None:
     room = launched.client().video.v1.rooms.create(unique_name="standup")
     pids = list(launched.children())
+    told_secrets = [command for pid, command in launched.children().items() if "DEMO_AUTH_TOKEN" in environment_of(pid)]
 
     launched.process.send_signal(signal.SIGINT)
     code = launched.process.wait(PATIENCE_S)
@@ -120,6 +125,7 @@ def test_it_tells_how_to_use_it_and_ctrl_c_leaves_nothing_behind(launched: Launc
 
     assert launched.value("signaling").startswith("ws://127.0.0.1:")
     assert len(pids) == 6
+    assert [command.split()[-1] for command in told_secrets] == ["roomwire_demo"]
     assert code == 0
     assert "Traceback" not in log
     assert "hard way" not in log

@@ -55,7 +55,10 @@ def _run(settings: RunSettings) -> None:
     chosen["ROOMWIRE_ACCOUNT_SID"] = credentials.account_sid
     chosen["ROOMWIRE_DEMO_API_KEY"] = credentials.api_key
     chosen["ROOMWIRE_DEMO_API_SECRET"] = credentials.api_secret
+    chosen["ROOMWIRE_DEMO_AUTH_TOKEN"] = credentials.auth_token
     stack = Stack(settings.data, chosen, services=tuple(PROGRAMS), on_exit=_tell_exit, on_wait=_tell_wait)
+    if settings.allow_private_callbacks:
+        stack.settings.setdefault("ROOMWIRE_DEMO_CALLBACK_URL", f"{stack.demo_url}/callbacks")
     try:
         stack.start()
         print(welcome(stack, credentials), flush=True)

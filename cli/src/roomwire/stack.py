@@ -239,6 +239,8 @@ class Stack:
 
     def _spawn(self, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Child:
         outer = {key: value for key, value in os.environ.items() if not key.startswith("ROOMWIRE_")}
+        if name != "demo":  # what is the demo's, its secrets above all, is nobody else's
+            settings = {key: value for key, value in settings.items() if not key.startswith("ROOMWIRE_DEMO_")}
         log_file = self._logs / f"{name}.log" if self._logs is not None else None
         child = Child(name, command, {**outer, **settings}, log_file, self._folder, self._on_exit)
         try:

@@ -1,5 +1,6 @@
 """`python -m roomwire_demo`: serve the demo."""
 
+import logging
 import sys
 
 import uvicorn
@@ -16,6 +17,8 @@ def main() -> None:
         for detail in error.errors(include_input=False, include_url=False):
             print(f"ROOMWIRE_{'_'.join(map(str, detail['loc'])).upper()}: {detail['msg']}", file=sys.stderr)
         raise SystemExit(2) from None
+    logging.basicConfig(format="%(asctime)s demo: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("roomwire_demo").setLevel(logging.INFO)
     app = build(settings)
     uvicorn.run(app, host=settings.host, port=settings.demo_port, log_level="warning", timeout_graceful_shutdown=3)
 

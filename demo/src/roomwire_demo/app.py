@@ -1,9 +1,10 @@
-"""The demo's routes: a page, and four calls that it makes to its own server."""
+"""The demo's routes: a page, the calls that it makes to its own server, and the receiver of status callbacks."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, StringConstraints
@@ -13,14 +14,16 @@ from roomwire_demo.settings import DemoSettings
 from roomwire_demo.video import Attendee, Video
 
 PAGE = Path(__file__).with_name("page")
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^/]+$")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+RoomName = Annotated[Name, StringConstraints(pattern=r"^[^/]+$")]
+log = logging.getLogger("roomwire_demo")
 
 
 class Joining(BaseModel):
     """What the join form holds."""
 
     identity: Name
-    room: Name
+    room: RoomName
 
 
 class Admission(BaseModel):
@@ -62,6 +65,14 @@ def build(settings: DemoSettings) -> FastAPI:
     @app.post("/api/rooms/{room}/complete", status_code=204)
     def complete(room: str) -> None:
         video.complete_room(room)
+
+    @app.post("/callbacks", status_code=204)
+    async def callback(request: Request) -> None:
+        told = {name: str(value) for name, value in (await request.form()).items()}
+        if not video.is_genuine(told, request.headers.get("X-Twilio-Signature", "")):
+            raise HTTPException(403)
+        # It may come twice: then with the same I-Twilio-Idempotency-Token. A line more in the log does no harm.
+        log.info("%s: %s %s", told["RoomName"], told["StatusCallbackEvent"], told.get("ParticipantIdentity", ""))
 
     @app.get("/sdk/twilio-video.js")
     async def browser_sdk() -> Response:

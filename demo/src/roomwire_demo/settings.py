@@ -20,6 +20,10 @@ class DemoSettings(BaseSettings):
     gateway_port: int = 8082
     rooms_api_url: str | None = None
     """Base URL of the REST API; on this machine when unset."""
+    demo_auth_token: str | None = None
+    """The account's, with which Roomwire signs callbacks."""
+    demo_callback_url: str | None = None
+    """Where Roomwire reaches `/callbacks` of this server. Rooms have no status callback when unset."""
     signaling_url: str | None = None
     """Where browsers connect; on the host of the page when unset."""
     demo_node_modules: Path = Path(__file__).parents[2] / "node_modules"

@@ -1,11 +1,14 @@
 """What an application server does with Roomwire: the stock `twilio` package, with one line changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from twilio.base import values
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VideoGrant
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from roomwire_demo.settings import DemoSettings
@@ -21,7 +24,6 @@ class Attendee:
 
     sid: str
     identity: str
-    status: str
 
 
 class Video:
@@ -33,15 +35,22 @@ class Video:
         client = Client(settings.demo_api_key, settings.demo_api_secret, settings.account_sid, http_client=http)
         client.video.base_url = settings.base_url  # the one line
         self._rooms = client.video.v1.rooms
+        self._callback_url = settings.demo_callback_url or values.unset
+        self._validator = RequestValidator(settings.demo_auth_token or "")
 
     def open_room(self, name: str) -> str:
         """Create the room unless it is there. Returns its SID. Raises `TwilioRestException`."""
         try:
-            return str(self._rooms.create(unique_name=name).sid)
+            return str(self._rooms.create(unique_name=name, status_callback=self._callback_url).sid)
         except TwilioRestException as error:
-            if error.code != ROOM_EXISTS:
+            if error.code != ROOM_EXISTS or (sid := self._find_room(name)) is None:
                 raise
-        return str(self._rooms(name).fetch().sid)
+            return sid
+
+    def _find_room(self, name: str) -> str | None:
+        """SID of the room of that name that is in progress. Asks for a list: the helper puts a name into a path as it is, `?` and all."""
+        found = self._rooms.list(unique_name=name, status="in-progress", limit=1)
+        return str(found[0].sid) if found else None
 
     def token(self, identity: str, room: str) -> str:
         """A token that admits `identity` to `room` and nowhere else."""
@@ -54,9 +63,22 @@ class Video:
 
     def attendees(self, room: str) -> list[Attendee]:
         """Who is in the room now. Raises `TwilioRestException`."""
-        present = self._rooms(room).participants.list(status="connected", limit=100)
-        return [Attendee(participant.sid, participant.identity, str(participant.status)) for participant in present]
+        sid = self._find_room(room)
+        present = self._rooms(sid).participants.list(status="connected", limit=100) if sid else []
+        return [Attendee(participant.sid, participant.identity) for participant in present]
 
     def complete_room(self, room: str) -> None:
-        """End the room for everybody. Raises `TwilioRestException`."""
-        self._rooms(room).update(status="completed")
+        """End the room for everybody, if it has not ended. Raises `TwilioRestException`."""
+        if sid := self._find_room(room):
+            self._rooms(sid).update(status="completed")
+
+    def is_genuine(self, callback: Mapping[str, str], signature: str) -> bool:
+        """
+        Whether Roomwire sent this status callback.
+
+        The signature covers the URL that Roomwire was told. Behind a proxy that is not the one that this server sees: never take it from the request.
+        """
+        settings = self._settings
+        if not (settings.demo_auth_token and settings.demo_callback_url):
+            return False
+        return bool(self._validator.validate(settings.demo_callback_url, dict(callback), signature))
