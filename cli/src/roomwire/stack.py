@@ -242,6 +242,8 @@ class Stack:
         if name != "demo":  # what is the demo's, its secrets above all, is nobody else's
             settings = {key: value for key, value in settings.items() if not key.startswith("ROOMWIRE_DEMO_")}
         log_file = self._logs / f"{name}.log" if self._logs is not None else None
+        if name == NATS and log_file is None:  # a dozen lines at each start that nobody wants to see
+            log_file = self._data / "nats.log"
         child = Child(name, command, {**outer, **settings}, log_file, self._folder, self._on_exit)
         try:
             child.start()

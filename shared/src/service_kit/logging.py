@@ -21,13 +21,15 @@ def configure_logging(service: str, level: str = "info", style: str = "json") ->
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso", utc=True)
+        if style == "json"
+        else structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         add_context,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -54,6 +56,7 @@ def configure_logging(service: str, level: str = "info", style: str = "json") ->
         "httpx",
         "httpcore",
         "uvicorn.access",
+        "uvicorn.error",  # it tells of every socket and every step of a start; `serving` says what matters
         "aiosqlite",
         "aioice",
         "aiortc",

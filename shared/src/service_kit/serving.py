@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import h11
+import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -17,6 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from service_kit.rest import error_body
 
 DRAIN_DEADLINE_S = 10
+
+log = structlog.get_logger()
 
 
 class HttpProtocol(H11Protocol):
@@ -70,10 +73,12 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
+        log.info("listening", host=self.config.host, port=self.config.port)
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._exiting.wait()
+        log.info("stopping")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)

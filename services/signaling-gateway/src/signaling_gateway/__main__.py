@@ -1,7 +1,5 @@
 """`python -m signaling_gateway`."""
 
-import logging
-
 from service_kit.bus import Bus
 from service_kit.logging import configure_logging
 from service_kit.serving import run, serve
@@ -16,9 +14,6 @@ MAX_FRAME_BYTES = 1024 * 1024
 async def main() -> None:
     settings = load(Settings)
     configure_logging("signaling-gateway", settings.log_level, settings.log_format)
-    logging.getLogger("uvicorn.error").setLevel(
-        logging.WARNING
-    )  # it tells of every socket; so do we, with room and participant
     bus = await Bus.connect(settings.nats_url, "signaling-gateway")
     # On SIGTERM uvicorn closes every websocket with 1012, which clients take as an invitation to resume elsewhere.
     await serve(
