@@ -94,8 +94,9 @@ def _run(module, cell: Cell, seconds: float) -> list[Row]:
             with Run(module, scenario, PROFILES[cell.profile], cell.uneven) as run:
                 if scenario is not SCENARIOS["D"]:
                     return list(_announced([run.measure(seconds)]))
-                passing = [row for row in _announced(run.ramp(min(seconds, 5))) if row.passes]
-                return [max(passing, key=lambda row: row.out_per_s)] if passing else []
+                rows = list(_announced(run.ramp(min(seconds, 5))))
+                best = max((row for row in rows if row.passes), key=lambda row: row.out_per_s, default=None)
+                return [replace(best, limit=rows[rows.index(best) + 1].explain())] if best else []
         except (Void, TimeoutError) as void:
             print(f"{scenario.name:26} {module.NAME:22} void, attempt {attempt + 1}: {void!r}", flush=True)
     return []
@@ -105,7 +106,7 @@ def _announced(rows):
     for row in rows:
         print(
             f"{row.scenario:26} {row.sfu:22} {row.cost_us:6.2f} us  out {row.out_per_s:8.0f}/s  cpu {row.cpu_percent:5.1f} %  loss {row.loss_percent:.3f} %  "
-            f"p50 {row.p50_ms:.2f} p99 {row.p99_ms:.2f} ms  generator {row.generator_percent:.0f} %, late {row.late_percent:.1f} %",
+            f"p50 {row.p50_ms:.2f} p99 {row.p99_ms:.2f} ms  generator {row.generator_percent:.0f} %, late {row.late_percent:.1f} %  others {row.others_percent:.0f} and {row.generator_others_percent:.0f} %",
             flush=True,
         )
         yield row
@@ -149,6 +150,9 @@ def print_table(rows: list[Row]) -> None:
                 f"| {_median(its, 'loss_percent'):.3f} | {_median(its, 'p50_ms'):.2f} | {_median(its, 'p99_ms'):.2f} | {_median(its, 'memory_mib'):.0f} "
                 f"| {sum(row.is_clean for row in its)}/{len(its)} |"
             )
+    for row in rows:
+        if row.limit:
+            print(f"\n{_kind(row)}, {row.sfu}: {row.out_per_s:,.0f} packets/s passed; beyond that {row.limit}")
 
 
 def _kind(row: Row) -> str:

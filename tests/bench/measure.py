@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from generator import Generator, settle
@@ -22,6 +22,10 @@ SFU_CORE = 0
 WARM_UP_S = 2.0
 RAMP_STEP = 1.25
 RAMP_FAILURES = 3
+FULL_PERCENT = 90.0
+"""Of a core: with a little for what else must run there, the process has no more."""
+LATE_PERCENT = 2.0
+"""Of the generator's ticks: its packets no longer leave when they should."""
 
 
 class Void(RuntimeError):
@@ -41,7 +45,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured window. `cost_us` is CPU time for each forwarded packet; `is_clean` tells that nothing else disturbed the run."""
+    """
+    One measured window. `cost_us` is CPU time for each forwarded packet; `others_percent` is the share of the SFU's core that other processes had, and
+    `generator_others_percent` of the generator's. `is_clean` tells that nothing else disturbed the run; `limit` is what a ramp ended at.
+    """
 
     scenario: str
     sfu: str
@@ -58,15 +65,30 @@ class Row:
     memory_mib: float
     generator_percent: float
     late_percent: float
+    others_percent: float
+    generator_others_percent: float
+    limit: str = ""
     cell: Cell | None = None
 
     @property
     def is_clean(self) -> bool:
-        return self.late_percent < 2 and self.passes and self.p99_ms < 50
+        return self.late_percent < LATE_PERCENT and self.passes and self.p99_ms < 50
 
     @property
     def passes(self) -> bool:
         return self.loss_percent <= 0.1 and self.delivered_percent >= 99.5 and self.p99_ms < 250
+
+    def explain(self) -> str:
+        """Why a window did not pass: whose limit it was, as far as the use of both cores tells."""
+        if self.cpu_percent >= FULL_PERCENT:
+            return f"the SFU is saturated: {self.cpu_percent:.0f} % of its core"
+        if self.generator_percent >= FULL_PERCENT:
+            return f"the generator's limit: {self.generator_percent:.0f} % of its core"
+        if self.cpu_percent + self.others_percent >= FULL_PERCENT:
+            return f"disturbed: other processes had {self.others_percent:.0f} % of the SFU's core"
+        if self.generator_percent + self.generator_others_percent >= FULL_PERCENT:
+            return f"disturbed: other processes had {self.generator_others_percent:.0f} % of the generator's core"
+        return f"neither core was full: SFU {self.cpu_percent:.0f} %, generator {self.generator_percent:.0f} %, {self.late_percent:.0f} % of its ticks late"
 
 
 class Run:
@@ -107,34 +129,35 @@ class Run:
     def measure(self, seconds: float, name: str | None = None) -> Row:
         settle(WARM_UP_S)
         pids = self._pids or self._sfu.pids()
-        first, cpu_ns, own_s, start = self._generator.reading(), _cpu_ns(pids), time.process_time(), time.monotonic()
+        first, used = self._generator.reading(), _CpuTimes.read(pids)
         settle(seconds)
-        last, cpu_ns = self._generator.reading(), _cpu_ns(pids) - cpu_ns
-        own_percent = 100 * (time.process_time() - own_s) / (time.monotonic() - start)
+        last, used = self._generator.reading(), _CpuTimes.read(pids) - used
         window = window_between(first, last)
         if window.authentication_failures or window.foreign_payloads or not window.received:
             raise Void(
                 f"received {window.received}; of those looked into, not authentic {window.authentication_failures}, not ours {window.foreign_payloads}"
             )
-        return self._row(name or self._scenario.name, window, cpu_ns, own_percent, pids)
+        return self._row(name or self._scenario.name, window, used, pids)
 
-    def _row(self, name: str, window: Window, cpu_ns: int, own_percent: float, pids: list[int]) -> Row:
+    def _row(self, name: str, window: Window, used: "_CpuTimes", pids: list[int]) -> Row:
         return Row(
             scenario=name,
             sfu=self._module.NAME,
             profile=self._profile,
             uneven=self._uneven,
-            cost_us=cpu_ns / 1000 / window.received,
+            cost_us=used.sfu_s * 1e6 / window.received,
             in_per_s=window.sent_packets / window.seconds,
             out_per_s=window.received / window.seconds,
-            cpu_percent=cpu_ns / 1e7 / window.seconds,
+            cpu_percent=used.percent(used.sfu_s),
             loss_percent=100 * window.lost / window.expected,
             delivered_percent=100 * window.received / (window.sent_packets * self._scenario.fan_out),
             p50_ms=1000 * (quantile_s(window.latency, 0.5) or 0.0),
             p99_ms=1000 * (quantile_s(window.latency, 0.99) or 0.0),
             memory_mib=sum(_memory_mib(pid) for pid in pids),
-            generator_percent=own_percent,
+            generator_percent=used.percent(used.generator_s),
             late_percent=100 * window.late_ticks / max(1, window.ticks),
+            others_percent=max(0.0, used.percent(used.sfu_core_s - used.sfu_s)),
+            generator_others_percent=max(0.0, used.percent(used.generator_core_s - used.generator_s)),
         )
 
     def ramp(self, seconds: float) -> Iterator[Row]:
@@ -153,9 +176,34 @@ def pin_generator() -> None:
     os.sched_setaffinity(0, {GENERATOR_CORE})
 
 
-def _cpu_ns(pids: list[int]) -> int:
-    """The kernel's CPU clock of a process has the id (~pid << 3) | 2: clock_getcpuclockid(3)."""
-    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
+@dataclass(frozen=True, slots=True)
+class _CpuTimes:
+    """CPU seconds: of the processes, and of all that ran on their cores (in steps of the kernel's tick; time that the hypervisor took counts)."""
+
+    time_s: float
+    sfu_s: float
+    generator_s: float
+    sfu_core_s: float
+    generator_core_s: float
+
+    @classmethod
+    def read(cls, pids: list[int]) -> "_CpuTimes":
+        """The kernel's CPU clock of a process has the id (~pid << 3) | 2: clock_getcpuclockid(3)."""
+        sfu_s = sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids) / 1e9
+        return cls(time.monotonic(), sfu_s, time.process_time(), _busy_s(SFU_CORE), _busy_s(GENERATOR_CORE))
+
+    def __sub__(self, other: "_CpuTimes") -> "_CpuTimes":
+        return _CpuTimes(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def percent(self, seconds: float) -> float:
+        return 100 * seconds / self.time_s
+
+
+def _busy_s(core: int) -> float:
+    """Seconds that a core was not idle, proc_stat(5)."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(word) for word in line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mib(pid: int) -> float:
