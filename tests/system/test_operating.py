@@ -1,6 +1,8 @@
 """What an operator sees of one call: its lines in the logs of all services, and the numbers in their metrics."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -88,3 +90,31 @@ async def test_the_metrics_count_a_call(roomwire: Roomwire, room_name: str) -> N
 
     after = [await metric("rooms-api", joins), await metric("signaling-gateway", asked)]
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 2]
+
+
+MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
+SERIES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+
+
+async def test_the_dashboard_shows_what_the_services_tell(roomwire: Roomwire) -> None:
+    series: set[str] = set()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for service in ("rooms-api", "token-issuer", "signaling-gateway", "media-sfu"):
+            text = (await http.get(f"{roomwire.stack.url(service)}/metrics")).text
+            for name, kind in re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE):
+                series.update(name + suffix for suffix in SERIES[kind])
+    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    shown = {name for each in expressions for name in re.findall(r"\b(?:roomwire|process)_\w+", each)}
+
+    assert len(expressions) > 20
+    assert shown <= series
+
+
+def test_prometheus_is_pointed_at_every_service_of_the_compose_file() -> None:
+    targets = re.findall(r'targets: \["([a-z-]+):\d+"\]', (MONITORING / "prometheus.yaml").read_text())
+    services = re.findall(
+        r"^  ([a-z-]+):\n    <<: \*service$", (MONITORING.parent / "compose.yaml").read_text(), re.MULTILINE
+    )
+
+    assert sorted([*targets, "demo"]) == sorted(services)

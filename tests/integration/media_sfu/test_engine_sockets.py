@@ -346,3 +346,17 @@ def _libc_ffi():
 def port_of(header) -> int:
     name = _libc_ffi().buffer(header.msg_name, 4)
     return int.from_bytes(name[2:4], "big")
+
+
+async def test_what_the_kernel_drops_before_the_engine_is_counted(open_engine):
+    engine = open_engine()
+    engine._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel makes it 2,304 octets
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sender:
+
+        def overflows() -> bool:
+            for _ in range(100):
+                sender.sendto(b"\x80" + bytes(1499), ("127.0.0.1", engine.port))
+            return engine.counters()["drop_receive_queue_full"] > 0
+
+        await until(overflows)

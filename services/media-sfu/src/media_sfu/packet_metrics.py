@@ -15,6 +15,28 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 DROPPED = "drop_"
 
+REASONS: Mapping[str, str] = {
+    "receive_queue_full": "came while the kernel's queue of the media port was full (the core is too busy, or net.core.rmem_max too small)",
+    "socket_full": "left while the kernel's send queue was full (net.core.wmem_max)",
+    "send_error": "refused by the kernel",
+    "unbound": "media or DTLS from an address that passed no ICE check",
+    "unbound_rate": "ICE checks from unknown addresses beyond the cap",
+    "event_full": "ICE checks, DTLS and other news while the process was too busy to take them",
+    "no_keys": "came before DTLS was done",
+    "unprotect": "not authentic, or seen before by SRTP",
+    "protect": "could not be encrypted",
+    "malformed": "no valid RTP, RTCP, STUN or DTLS",
+    "truncated": "longer than any packet of media",
+    "unknown_ssrc": "of no published track",
+    "codec": "of a payload type that was not negotiated",
+    "duplicate": "came twice",
+    "late": "from before what the subscriber has",
+    "arena_full": "more in one batch than fits",
+    "retransmit_limit": "asked again too often",
+    "record_full": "the recorder was too slow",
+}
+"""What `packets_dropped` calls each count, and what it means."""
+
 FAMILIES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     "datagrams": (
         "UDP datagrams of the media port.",
@@ -80,10 +102,11 @@ def packet_metrics(counters: Mapping[str, int]) -> Iterator[Metric]:
         yield family
     for count, (name, text) in PLAIN.items():
         yield CounterMetricFamily(f"roomwire_sfu_{name}", text, counts[count])
-    dropped = CounterMetricFamily("roomwire_sfu_packets_dropped", "Packets and datagrams dropped.", labels=["reason"])
-    for name, number in counters.items():
-        if name.startswith(DROPPED):
-            dropped.add_metric([name.removeprefix(DROPPED)], number)
+    meanings = "; ".join(f"{reason}: {meaning}" for reason, meaning in REASONS.items())
+    text = f"Packets and datagrams dropped, by reason. {meanings}."
+    dropped = CounterMetricFamily("roomwire_sfu_packets_dropped", text, labels=["reason"])
+    for reason in REASONS:
+        dropped.add_metric([reason], counters[DROPPED + reason])
     yield dropped
     yield _batch_sizes(counters)
     seconds = counters["protect_nanoseconds"] / 1e9

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from media_sfu.packet_metrics import FAMILIES, PLAIN, packet_metrics
+from media_sfu.packet_metrics import FAMILIES, PLAIN, REASONS, packet_metrics
 
 from tests.kit.packets import nack, rtp, vp8
 from tests.unit.media_sfu.engine.conftest import PUBLISHER, SUBSCRIBER
@@ -56,5 +56,6 @@ def test_no_count_of_the_engine_is_left_out(camera):
         after = samples({**counters, name: counters[name] + 1})
         assert before != after, name
 
+    assert {name.removeprefix("drop_") for name in counters if name.startswith("drop_")} == set(REASONS)
     named = [count for _, _, values in FAMILIES.values() for count in values] + list(PLAIN)
     assert len(named) == len(set(named))
