@@ -15,7 +15,6 @@ from contract.rooms import (
     TrackPriority,
 )
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.functions import coalesce, count
 from sqlalchemy.sql.functions import sum as sum_
 
@@ -29,14 +28,13 @@ from rooms_api.store.callbacks import enqueue, forget_identity
 from rooms_api.store.database import Database
 from rooms_api.store.quotas import Quotas
 from rooms_api.store.recordings import load_recordings, write_recordings
-from rooms_api.store.tables import outbox, participants, rooms, subscriptions, tracks
+from rooms_api.store.tables import IN_PROGRESS, outbox, participants, rooms, subscriptions, tracks
 from rooms_api.store.transcriptions import begin_with_room, end_with_room
-from rooms_api.store.upsert import upsert
+from rooms_api.store.upsert import insert_new, upsert
 
 ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
 
 REVISION = select(rooms.c.revision).where(rooms.c.sid == bindparam("sid"))
-INSERT_ROOM = insert(rooms)
 UPDATE_ROOM = update(rooms).where(
     rooms.c.sid == bindparam("known_sid"), rooms.c.revision == bindparam("known_revision")
 )
@@ -78,6 +76,7 @@ class RoomStore:
     def __init__(self, database: Database, quotas: Quotas | None = None) -> None:
         self._database = database
         self._quotas = quotas or Quotas()
+        self._insert_room = insert_new(database, rooms, (rooms.c.account_sid, rooms.c.unique_name), IN_PROGRESS)
         self._upserts = {table: upsert(database, table) for table in (participants, tracks, subscriptions)}
 
     # -- finding ---------------------------------------------------------------------------------------------------------------------
@@ -176,15 +175,13 @@ class RoomStore:
         """Store a new room. Raises `NameTaken`, and `Refused` 53119 when the account may have no more."""
 
         def work(connection: Connection) -> None:
-            connection.execute(INSERT_ROOM, _fixed(room) | _moving(room))
+            if connection.execute(self._insert_room, _fixed(room) | _moving(room)).rowcount != 1:
+                raise NameTaken
             self._quotas.check_rooms(connection, room.account_sid)
             begin_with_room(connection, room)
             self._write_parts(connection, room, change, now)
 
-        try:
-            await self._database.write(work, made=room.sid)
-        except IntegrityError as error:
-            raise NameTaken from error
+        await self._database.write(work, made=room.sid)
 
     async def save(self, room: Room, change: Change, now: float) -> None:
         """

@@ -63,13 +63,14 @@ rooms = Table(
     Column("next_timeout", Double),
     Column("happenings", Integer, nullable=False, server_default="0"),
 )
+IN_PROGRESS = text("status = 'in-progress'")
 Index(
     "rooms_in_progress_name",
     rooms.c.account_sid,
     rooms.c.unique_name,
     unique=True,
-    sqlite_where=text("status = 'in-progress'"),
-    postgresql_where=text("status = 'in-progress'"),
+    sqlite_where=IN_PROGRESS,
+    postgresql_where=IN_PROGRESS,
 )
 Index("rooms_listed", rooms.c.account_sid, rooms.c.status, rooms.c.created_at, rooms.c.sid)
 Index("rooms_created", rooms.c.account_sid, rooms.c.created_at, rooms.c.sid)
