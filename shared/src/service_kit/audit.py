@@ -6,7 +6,7 @@ wrote, refusals above all, the edge records before it answers. Parameters are ke
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
@@ -76,6 +76,32 @@ class AskedChange:
 
 asked_change: ContextVar[AskedChange | None] = ContextVar("asked_change", default=None)
 """That of the present request, None outside of one that may change something."""
+
+
+async def write_audited(
+    write: Callable[[Callable[[Connection], T]], Awaitable[T]],
+    work: Callable[[Connection], T],
+    table: Table,
+    made: str | None = None,
+) -> T:
+    """
+    Run `work` as a transaction, by `write`, that also stores the audit event of the request that it is done for in `table`, unless an earlier one has.
+    `made` is the SID of what it makes.
+    """
+    asked = asked_change.get()
+    event = asked.foresee(made) if asked is not None and asked.written is None else None
+    if asked is None or event is None:
+        return await write(work)
+    statement, row = insert(table), asdict(event)
+
+    def audited(connection: Connection) -> T:
+        result = work(connection)
+        connection.execute(statement, row)
+        return result
+
+    result = await write(audited)
+    asked.written = event
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Accounts, Keys, SigningKeys, Tokens over HTTP."""
 
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,24 @@ async def test_changes_of_keys_are_audited_and_minting_is_not(issuer: Issuer) ->
         "start",
         "uri",
     }
+
+
+async def test_no_key_is_made_renamed_or_deleted_without_its_event(issuer: Issuer, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "token-issuer" / "keys.db") as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON token_issuer_audit_events BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    async with issuer.client() as client:
+        path = f"{BASE}/Keys/{API_KEY}.json"
+        answers = [
+            await client.post(f"{BASE}/Keys.json", data={"FriendlyName": "web"}),
+            await client.post(path, data={"FriendlyName": "web"}),
+            await client.delete(path),
+        ]
+        left = (await client.get(f"{BASE}/Keys.json")).json()["keys"]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(500, 20500)] * 3
+    assert [(key["sid"], key["friendly_name"]) for key in left] == [(API_KEY, "")]
 
 
 async def test_an_api_key_may_not_read_the_audit_log(issuer: Issuer) -> None:

@@ -8,20 +8,18 @@ not one for each statement; on PostgreSQL it runs on the asynchronous driver.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from service_kit.audit import asked_change
+from service_kit.audit import write_audited
 from service_kit.database import begin_immediately, migrate, open_database, prepare_sqlite
-from sqlalchemy import Connection, Engine, create_engine, insert, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rooms_api.store.tables import audit_events
 
 VERSIONS = Path(__file__).with_name("versions")
 READERS = 4
-INSERT_AUDIT_EVENT = insert(audit_events)
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -58,20 +56,7 @@ class Database:
         Run a transaction: committed when `work` returns, else rolled back. It also writes the audit event of the request that it is done for, unless
         an earlier one has; `made` is the SID of what it makes.
         """
-        asked = asked_change.get()
-        event = asked.foresee(made) if asked is not None and asked.written is None else None
-        if asked is None or event is None:
-            return await self._write(work)
-        row = asdict(event)
-
-        def audited(connection: Connection) -> T:
-            result = work(connection)
-            connection.execute(INSERT_AUDIT_EVENT, row)
-            return result
-
-        result = await self._write(audited)
-        asked.written = event
-        return result
+        return await write_audited(self._write, work, audit_events, made)
 
     async def _write(self, work: Work[T]) -> T:
         if self._threads is not None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from service_kit.audit import write_audited
 from service_kit.database import migrate
 from sqlalchemy import BigInteger, Connection, Select, insert, literal, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from token_issuer.store.tables import accounts, keys
+from token_issuer.store.tables import accounts, audit_events, keys
 from token_issuer.vault import Vault
 
 VERSIONS = Path(__file__).with_name("versions")
@@ -64,8 +65,14 @@ class Store:
     async def close(self) -> None:
         await self._engine.dispose()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a transaction that is a plain function."""
+    async def write(self, work: Callable[[Connection], T], made: str | None = None) -> T:
+        """
+        Run a transaction that is a plain function. It also writes the audit event of the request that it is done for, unless an earlier one has; `made`
+        is the SID of what it makes.
+        """
+        return await write_audited(self._write, work, audit_events, made)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
@@ -95,13 +102,11 @@ class Store:
             "created_s": account.created_s,
             "updated_s": account.updated_s,
         }
-        async with self._engine.begin() as connection:
-            await connection.execute(insert(accounts).values(values))
+        await self.write(lambda connection: connection.execute(insert(accounts), values))
 
     async def change_auth_token(self, sid: str, auth_token: str, now_s: int) -> None:
         change = {"sealed_auth_token": self._vault.seal(sid, auth_token), "updated_s": now_s}
-        async with self._engine.begin() as connection:
-            await connection.execute(update(accounts).where(accounts.c.sid == sid).values(change))
+        await self.write(lambda connection: connection.execute(update(accounts).where(accounts.c.sid == sid), change))
 
     async def key(self, sid: str) -> ApiKey | None:
         """A key by its SID, deleted ones included."""
@@ -134,8 +139,7 @@ class Store:
             "created_s": key.created_s,
             "updated_s": key.updated_s,
         }
-        async with self._engine.begin() as connection:
-            await connection.execute(insert(keys).values(values))
+        await self.write(lambda connection: connection.execute(insert(keys), values), made=key.sid)
 
     async def change_secret(self, sid: str, secret: str, now_s: int) -> None:
         await self._change_key(sid, {"sealed_secret": self._vault.seal(sid, secret), "updated_s": now_s})
@@ -147,8 +151,8 @@ class Store:
         await self._change_key(sid, {"deleted_s": now_s})
 
     async def _change_key(self, sid: str, change: dict[str, str | int]) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(update(keys).where(keys.c.sid == sid, keys.c.deleted_s.is_(None)).values(change))
+        statement = update(keys).where(keys.c.sid == sid, keys.c.deleted_s.is_(None)).values(change)
+        await self.write(lambda connection: connection.execute(statement))
 
     async def _first(self, wanted: Select[tuple[object, ...]]) -> RowMapping | None:
         async with self._engine.connect() as connection:
