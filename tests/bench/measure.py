@@ -47,7 +47,7 @@ class Cell:
 class Row:
     """
     One measured window. `cost_us` is CPU time for each forwarded packet; `others_percent` is the share of the SFU's core that other processes had, and
-    `generator_others_percent` of the generator's. `is_clean` tells that nothing else disturbed the run; `limit` is what a ramp ended at.
+    `generator_others_percent` of the generator's; `unread` packets found its queues full. `is_clean` tells that nothing else disturbed the run; `limit` is what a ramp ended at.
     """
 
     scenario: str
@@ -67,6 +67,7 @@ class Row:
     late_percent: float
     others_percent: float
     generator_others_percent: float
+    unread: int
     limit: str = ""
     cell: Cell | None = None
 
@@ -82,6 +83,8 @@ class Row:
         """Why a window did not pass: whose limit it was, as far as the use of both cores tells."""
         if self.cpu_percent >= FULL_PERCENT:
             return f"the SFU is saturated: {self.cpu_percent:.0f} % of its core"
+        if self.unread:
+            return f"the generator's limit: {self.unread} packets were dropped before it read them"
         if self.generator_percent >= FULL_PERCENT:
             return f"the generator's limit: {self.generator_percent:.0f} % of its core"
         if self.cpu_percent + self.others_percent >= FULL_PERCENT:
@@ -158,6 +161,7 @@ class Run:
             late_percent=100 * window.late_ticks / max(1, window.ticks),
             others_percent=max(0.0, used.percent(used.sfu_core_s - used.sfu_s)),
             generator_others_percent=max(0.0, used.percent(used.generator_core_s - used.generator_s)),
+            unread=window.queue_drops,
         )
 
     def ramp(self, seconds: float) -> Iterator[Row]:

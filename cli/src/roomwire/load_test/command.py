@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from roomwire.load_test.signaling import Refused, SignalingFailed
 
 SIGNALING_URL = "ws://127.0.0.1:8082/signaling"
 FINE, INCOMPLETE, BAD_ARGUMENTS, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+SOCKETS = 10_000
+"""Two for each participant that the engine holds (4,096), and some."""
 TOKEN_ERRORS = range(20101, 20108)
 
 EPILOG = """\
@@ -156,6 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(arguments.json)
     except BadArguments as error:
         return _complain(str(error), BAD_ARGUMENTS)
+    _allow_many_sockets()
     try:
         report, interrupted = asyncio.run(_measure(settings))
     except (Interrupted, KeyboardInterrupt):
@@ -186,6 +190,14 @@ async def _measure(settings: LoadSettings) -> tuple[Report, bool]:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     return await test.run(), interrupted
+
+
+def _allow_many_sockets() -> None:
+    """Each participant has two sockets; with the usual soft limit of 1,024 the 500th could not join."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SOCKETS if most == resource.RLIM_INFINITY else min(SOCKETS, most)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _check_writable(path: str | None) -> None:

@@ -86,7 +86,7 @@ class ReceivedStream:
 
 @dataclass(frozen=True, slots=True)
 class EndpointCounters:
-    """Totals of an endpoint. `foreign_payloads` are decrypted packets that no tester sent; `remb_bps` is the last REMB."""
+    """Totals of an endpoint. `foreign_payloads` are decrypted packets that no tester sent; `remb_bps` is the last REMB; `queue_drops` came while the socket's receive queue was full."""
 
     rtcp_received: int
     pli_received: int
@@ -97,6 +97,7 @@ class EndpointCounters:
     send_failures: int
     remb_bps: int
     receiver_lost: int
+    queue_drops: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,7 @@ class Endpoint:
             c.send_failures,
             c.remb_bps,
             c.receiver_lost,
+            c.queue_drops,
         )
 
     def close(self) -> None:

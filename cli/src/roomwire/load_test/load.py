@@ -221,6 +221,7 @@ class LoadTest:
             undecryptable_packets=window.authentication_failures,
             foreign_packets=window.foreign_payloads,
             unsent_packets=window.send_failures,
+            unread_packets=window.queue_drops,
             latency=latency_of(window),
             joining_signaled=self._joining(lambda p: p.moments.signaled),
             joining_connected=self._joining(lambda p: p.moments.connected),

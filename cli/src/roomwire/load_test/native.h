@@ -44,7 +44,7 @@ typedef struct {
   int64_t silence_ns;
 } lt_received;
 
-/* Totals of one endpoint, all streams together. */
+/* Totals of one endpoint, all streams together. `queue_drops` are datagrams that came while its socket's receive queue was full. */
 typedef struct {
   uint64_t rtcp_received;
   uint64_t pli_received;
@@ -55,6 +55,7 @@ typedef struct {
   uint64_t send_failures;
   uint64_t remb_bps;
   uint64_t receiver_lost;
+  uint64_t queue_drops;
 } lt_counters;
 
 /* A datagram that is neither RTP nor RTCP. `family` 4 or 6, `address` in network order. */

@@ -1,5 +1,6 @@
 """A line that tells how the test is going, rewritten in place on a terminal and printed now and then elsewhere."""
 
+import shutil
 from typing import TextIO
 
 from roomwire.load_test.latency import quantile_s
@@ -17,8 +18,8 @@ class Progress:
         self._printed_at: float | None = None
 
     def show(self, text: str, now: float) -> None:
-        if self._is_terminal:
-            self._stream.write(f"\r\033[K{text}")
+        if self._is_terminal:  # a line that is broken cannot be written over
+            self._stream.write(f"\r\033[K{text[: shutil.get_terminal_size().columns - 1]}")
         elif self._printed_at is None or now - self._printed_at >= PRINT_INTERVAL_S:
             self._stream.write(f"{text}\n")
             self._printed_at = now

@@ -22,6 +22,7 @@ class Reading:
     authentication_failures: int
     foreign_payloads: int
     send_failures: int
+    queue_drops: int
     latency: list[int]
     pace: Pace
 
@@ -52,6 +53,7 @@ def take_reading(engine: Engine, endpoints: Sequence[Endpoint]) -> Reading:
         authentication_failures=sum(counter.authentication_failures for counter in counters),
         foreign_payloads=sum(counter.foreign_payloads for counter in counters),
         send_failures=sum(counter.send_failures for counter in counters),
+        queue_drops=sum(counter.queue_drops for counter in counters),
         latency=engine.latency_histogram(),
         pace=engine.pace(),
     )
@@ -79,6 +81,7 @@ class Window:
     authentication_failures: int
     foreign_payloads: int
     send_failures: int
+    queue_drops: int
     latency: list[int]
     ticks: int
     late_ticks: int
@@ -126,6 +129,7 @@ def window_between(first: Reading, last: Reading) -> Window:
         authentication_failures=since("authentication_failures"),
         foreign_payloads=since("foreign_payloads"),
         send_failures=since("send_failures"),
+        queue_drops=since("queue_drops"),
         latency=difference(last.latency, first.latency),
         ticks=last.pace.ticks - first.pace.ticks,
         late_ticks=last.pace.late - first.pace.late,

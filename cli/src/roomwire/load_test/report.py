@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass
 from roomwire.load_test.latency import quantile_s
 from roomwire.load_test.reading import Window
 
+BUSY_PERCENT = 90.0
+"""Of a core: the engine has one thread."""
+LATE_PERCENT = 5.0
+"""Of the ticks: beyond this it is no hiccup of the machine that makes them late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -75,12 +80,22 @@ class Report:
     undecryptable_packets: int
     foreign_packets: int
     unsent_packets: int
+    unread_packets: int
     latency: Latency | None
     joining_signaled: Spread | None
     joining_connected: Spread | None
     joining_media: Spread | None
     tester_cpu_percent: float
     tester_late_percent: float
+
+    @property
+    def is_limited_by_tester(self) -> bool:
+        """This machine could not keep up: losses and latencies may be its own."""
+        return (
+            self.tester_cpu_percent > BUSY_PERCENT
+            or self.tester_late_percent > LATE_PERCENT
+            or bool(self.unsent_packets or self.unread_packets)
+        )
 
     @property
     def is_clean(self) -> bool:
@@ -107,7 +122,7 @@ def latency_of(window: Window) -> Latency | None:
 
 
 def as_json(report: Report) -> dict[str, object]:
-    return asdict(report) | {"clean": report.is_clean}
+    return asdict(report) | {"clean": report.is_clean, "limited_by_tester": report.is_limited_by_tester}
 
 
 def as_table(report: Report) -> str:
@@ -140,13 +155,11 @@ def as_table(report: Report) -> str:
         ("join: first media", _spread(r.joining_media)),
         ("this tester", f"{r.tester_cpu_percent:.0f} % of a core, {r.tester_late_percent:.1f} % of its ticks late"),
     ]
-    if r.undecryptable_packets or r.foreign_packets or r.unsent_packets:
-        rows.append(
-            (
-                "broken",
-                f"{r.undecryptable_packets:,} not decryptable, {r.foreign_packets:,} not ours, {r.unsent_packets:,} not sent",
-            )
-        )
+    if r.is_limited_by_tester:
+        kept = f"{r.unsent_packets:,} packets not sent, {r.unread_packets:,} dropped before they were read"
+        rows.append(("beware", f"this tester did not keep up ({kept}): losses and latencies may be its own"))
+    if r.undecryptable_packets or r.foreign_packets:
+        rows.append(("broken", f"{r.undecryptable_packets:,} not decryptable, {r.foreign_packets:,} not ours"))
     rows += [("failed", failure) for failure in _grouped(r)]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

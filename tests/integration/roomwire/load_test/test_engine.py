@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
 
@@ -160,6 +161,33 @@ async def test_a_duplicate_counts_once():
         (audio,) = subscriber.received_streams()
 
     assert audio.received <= audio.expected
+
+
+def socket_of(endpoint: Endpoint) -> socket.socket:
+    """The engine's own socket, found among the process's."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found = socket.socket(fileno=os.dup(int(name)))
+        except OSError:
+            continue
+        with found:
+            if found.type == socket.SOCK_DGRAM and found.getsockname()[1] == endpoint.port:
+                return found.dup()
+    raise LookupError(endpoint.port)
+
+
+async def test_what_came_while_the_queue_was_full_is_counted():
+    with running() as engine:
+        endpoint = engine.open_endpoint("127.0.0.1", decrypt=False, video_payload_type=96, nack=False)
+        with socket_of(endpoint) as own, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel makes it 2,304 octets
+
+            def overflows() -> bool:
+                for _ in range(100):
+                    sender.sendto(b"\x80" + bytes(1199), ("127.0.0.1", endpoint.port))
+                return endpoint.counters().queue_drops > 0
+
+            await until(overflows)
 
 
 async def test_stun_and_dtls_go_to_python():

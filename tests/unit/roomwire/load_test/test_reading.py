@@ -18,7 +18,7 @@ STREAM = ReceivedStream(
     silence_s=0.0,
 )
 SENT = SentStream(ssrc=1, payload_type=96, packets=50, octets=5000, frames=10, keyframes=1, retransmitted=0)
-EMPTY = Reading(0.0, 0.0, {}, {}, 0, 0, 0, 0, 0, [0, 0], Pace(0, 0, 0.0, 0))
+EMPTY = Reading(0.0, 0.0, {}, {}, 0, 0, 0, 0, 0, 0, [0, 0], Pace(0, 0, 0.0, 0))
 
 
 def test_loss_is_what_was_expected_and_did_not_come():

@@ -33,6 +33,7 @@ REPORT = Report(
     undecryptable_packets=0,
     foreign_packets=0,
     unsent_packets=0,
+    unread_packets=0,
     latency=Latency(5000, 0.4, 0.9, 1.5, 3.0),
     joining_signaled=Spread(20.0, 40.0, 41.0),
     joining_connected=Spread(50.0, 90.0, 95.0),
@@ -85,3 +86,13 @@ def test_json_has_every_figure():
 def test_a_spread_of_twenty_times():
     assert spread([n / 1000 for n in range(1, 21)]) == Spread(10.0, 19.0, 20.0)
     assert spread([]) is None
+
+
+def test_a_tester_that_did_not_keep_up_says_so():
+    assert "beware" not in as_table(REPORT)
+    assert as_json(replace(REPORT, tester_cpu_percent=95.0))["limited_by_tester"] is True
+    assert as_json(replace(REPORT, tester_late_percent=6.0))["limited_by_tester"] is True
+    assert as_table(replace(REPORT, unread_packets=1200)).endswith(
+        "beware             this tester did not keep up (0 packets not sent, 1,200 dropped before they were read): "
+        "losses and latencies may be its own"
+    )
