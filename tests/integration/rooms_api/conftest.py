@@ -72,8 +72,8 @@ class RoomsApi:
         self.events: list[RoomEvent] = []
 
     async def command(self, command: Message) -> Any:
-        """Ask as a gateway does."""
-        return await self.bus.request(ROOM_COMMAND, command, room_reply)
+        """Ask as a gateway does, and wait for as long as it does by asking again."""
+        return await self.bus.request(ROOM_COMMAND, command, room_reply, timeout_s=30)
 
     async def answers(self) -> bool:
         """Tell whether the replica has been heard on the bus, and our own subscriptions with it."""
@@ -108,7 +108,7 @@ class RoomsApi:
         return answer.status_code, body["code"]
 
 
-async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """Wait until `condition` (which may be a coroutine function) gives something true, and return that."""
     async with asyncio.timeout(timeout_s):
         while True:
@@ -154,14 +154,14 @@ async def beat(bus: Bus) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(nats_url: str, data: Path, **settings: Any) -> AsyncIterator[RoomsApi]:
-    """A replica with its database in `data`, or at `database_url`."""
+async def running(nats_url: str, data: Path, grace_s: float = 0.5, **settings: Any) -> AsyncIterator[RoomsApi]:
+    """A replica with its database in `data`, or at `database_url`. It judges nobody for `grace_s`."""
     configured = RoomsSettings(data=data, nats_url=nats_url, token_issuer_port=free_port(), _env_file=None, **settings)
     clock = MovedClock()
     database = await Database.open(configured.database_url, configured.data)
     service_bus = await Bus.connect(nats_url, "rooms-api")
     bus = await Bus.connect(nats_url, "test")
-    app = build(configured, service_bus, database, clock, grace_s=0.5, check_period_s=0.3)
+    app = build(configured, service_bus, database, clock, grace_s, check_period_s=0.3)
     transport = httpx.ASGITransport(app)
     hooks = {"response": [hold_against_reference]}
     async with (

@@ -330,7 +330,7 @@ async def test_a_restarted_service_knows_everything(
         before = await api.command(
             DescribeRoom(room_sid=bob.snapshot.room.sid, participant_sids=(alice.participant_sid, bob.participant_sid))
         )
-    async with running(surroundings, tmp_path, database_url=database_url) as api:
+    async with running(surroundings, tmp_path, grace_s=60, database_url=database_url) as api:
         after = await api.command(
             DescribeRoom(room_sid=bob.snapshot.room.sid, participant_sids=(alice.participant_sid, bob.participant_sid))
         )

@@ -133,7 +133,7 @@ async def test_a_receiver_that_does_not_answer_slows_nobody_else(api: RoomsApi, 
         for number in range(3):
             sid = await create(api, receiver, f"room {number}")
             await end(api, sid)
-            await eventually(lambda sid=sid: receiver.events(sid) == ["room-created", "room-ended"], 3.0)
+            await eventually(lambda sid=sid: receiver.events(sid) == ["room-created", "room-ended"], 10.0)
         assert 0 < len(dead.received) <= 40
 
 

@@ -22,6 +22,7 @@ from contract.rooms import (
 from contract.subjects import ALL_GATEWAYS_ALIVE, ALL_INSIGHTS_EVENTS, gateway_sessions
 from pydantic import TypeAdapter
 from service_kit.bus import Bus
+from signaling_gateway.core import session
 
 from tests.integration.signaling_gateway.conftest import RunningGateway, running_gateway, running_owners
 from tests.integration.signaling_gateway.owners import Owners
@@ -264,7 +265,8 @@ async def test_nothing_is_lost_when_the_bus_restarts(nats_server: NatsServer) ->
         await until(lambda: owners.commands(SetDesired), "node told again")
 
 
-async def test_without_owners_a_connect_fails_clearly(gateway: RunningGateway) -> None:
+async def test_without_owners_a_connect_fails_clearly(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "DEADLINE_S", 1.0)
     async with signaling(gateway.url) as client:
         await client.hello()
         started = asyncio.get_running_loop().time()
