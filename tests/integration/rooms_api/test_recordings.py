@@ -209,6 +209,7 @@ async def test_recordings_are_listed_filtered_and_paged(api: RoomsApi) -> None:
 async def test_media_is_fetched_by_a_link_that_needs_no_credentials(api: RoomsApi, tmp_path: Path) -> None:
     room_sid, recording = await recorded_room(api, tmp_path, b"0123456789")
 
+    asked_at = api.clock.wall()
     answer = await api.rest.get(f"/v1/Recordings/{recording.sid}/Media")
     link = answer.json()["redirect_to"]
     assert (answer.status_code, answer.headers["location"]) == (302, link)
@@ -231,7 +232,9 @@ async def test_media_is_fetched_by_a_link_that_needs_no_credentials(api: RoomsAp
     assert (await anybody.get(link.replace("Expires=", "Expires=1"))).status_code == 403
     assert (await anybody.get(link.replace("ContentDisposition=", "ContentDisposition=x"))).status_code == 403
     assert (await anybody.get(link.partition("?")[0])).json()["code"] == 20403
-    signature = parse_qs(urlsplit(link).query)["Signature"][0]
+    parameters = parse_qs(urlsplit(link).query)
+    signature = parameters["Signature"][0]
+    assert int(parameters["Expires"][0]) >= int((asked_at + 600) * 1000)
     assert (await anybody.get(link.replace(signature, signature[::-1]))).status_code == 403
     assert (await anybody.get(f"/v1/Media/RT{'0' * 32}?Signature=x")).status_code == 404
     api.clock.offset_s = 61

@@ -28,14 +28,15 @@ _signature = TypeAdapter(CallbackSignature)
 
 @dataclass(frozen=True, slots=True)
 class MediaLink:
-    """A link to the media of the recording or composition `sid`. `expires_at` is in whole epoch seconds, `disposition` the answer's `Content-Disposition`."""
+    """A link to the media of the recording or composition `sid`. `disposition` is the answer's `Content-Disposition`."""
 
     sid: str
-    expires_at: int
+    expires_at_ms: int
+    """Epoch milliseconds: whole seconds would take up to one from a link that is good for a few."""
     disposition: str
 
     def message(self) -> bytes:
-        return f"{self.sid}\n{self.expires_at}\n{self.disposition}".encode()
+        return f"{self.sid}\n{self.expires_at_ms}\n{self.disposition}".encode()
 
 
 class MediaLinks:
@@ -48,15 +49,17 @@ class MediaLinks:
 
     async def path(self, account_sid: str, sid: str, ttl_s: int, disposition: str) -> str:
         """Path and query of a link that works for `ttl_s` seconds from now."""
-        link = MediaLink(sid, int(self._clock.wall()) + ttl_s, disposition)
-        signature = _sign(await self._key(account_sid), link)
-        query = {"Expires": link.expires_at, "ContentDisposition": disposition, "Signature": signature}
+        key = await self._key(account_sid)
+        link = MediaLink(sid, int((self._clock.wall() + ttl_s) * 1000), disposition)
+        signature = _sign(key, link)
+        query = {"Expires": link.expires_at_ms, "ContentDisposition": disposition, "Signature": signature}
         return f"{PATH}/{sid}?{urlencode(query)}"
 
     async def is_good(self, account_sid: str, link: MediaLink, signature: str) -> bool:
         """Tell whether the link was made here and has not expired."""
         expected = _sign(await self._key(account_sid), link)
-        return hmac.compare_digest(expected.encode(), signature.encode()) and self._clock.wall() < link.expires_at
+        is_ours = hmac.compare_digest(expected.encode(), signature.encode())
+        return is_ours and self._clock.wall() * 1000 < link.expires_at_ms
 
     async def _key(self, account_sid: str) -> bytes:
         now = self._clock.monotonic()
