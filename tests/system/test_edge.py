@@ -21,7 +21,9 @@ class Line:
         self.credentials = basic(roomwire.account_sid, roomwire.auth_token)
         self._account_sid = roomwire.account_sid
 
-    def ask(self, method: str, target: str, *headers: str, form: bytes | None = None, host: str = "api.test") -> Answer:
+    def ask(
+        self, method: str, target: str, *headers: str | bytes, form: bytes | None = None, host: str = "api.test"
+    ) -> Answer:
         """One request with credentials, and its answer."""
         if form is not None:
             headers = (*headers, FORM, f"Content-Length: {len(form)}")
@@ -123,6 +125,20 @@ def test_what_is_no_http_is_answered_in_the_envelope(line: Line, head: bytes) ->
 
     assert line.raw.answer().error == (400, 20001)
     assert line.raw.is_closed()
+
+
+@pytest.mark.parametrize("path", ["/v1/Rooms", KEYS + ".json"])
+def test_headers_may_hold_any_octets(line: Line, path: str) -> None:
+    assert line.ask("GET", path, b"Accept: \xff", b"Content-Type: \xfe").status == 200
+    line.raw.send(f"GET {path} HTTP/1.1", "Host: api.test", b"Authorization: Basic \xff")
+    assert line.raw.answer().error == (401, 20003)
+
+
+def test_who_wants_a_websocket_is_answered_as_everybody(line: Line) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA")
+
+    assert line.ask("GET", "/v1/Rooms", *upgrade).status == 200
+    assert line.ask("GET", "/nothing", *upgrade).error == (404, 20404)
 
 
 def test_a_name_in_a_path_may_be_encoded_in_any_way(line: Line) -> None:

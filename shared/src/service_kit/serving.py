@@ -43,7 +43,7 @@ async def serve(app: FastAPI, host: str, port: int, **options: Any) -> None:
     """
     Serve until SIGTERM or SIGINT. The application's lifespan starts and stops the rest of the service.
 
-    Further `uvicorn.Config` options pass through.
+    Further `uvicorn.Config` options pass through. Without the option `ws`, a request to become a WebSocket is answered as the request that it is too.
     """
     config = uvicorn.Config(
         app,
@@ -55,7 +55,7 @@ async def serve(app: FastAPI, host: str, port: int, **options: Any) -> None:
         http=HttpProtocol,
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_DEADLINE_S,
-        **options,
+        **({"ws": "none"} | options),
     )
     await _Server(config).serve()
 

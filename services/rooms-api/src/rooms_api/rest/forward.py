@@ -13,7 +13,7 @@ from starlette.responses import Response
 log = structlog.get_logger()
 
 PREFIX = "/2010-04-01/"
-PASSED = ("authorization", "content-type", "accept")
+PASSED = (b"authorization", b"content-type", b"accept", b"host")
 RETURNED = ("content-type", "www-authenticate", "allow", "location", "retry-after")
 
 
@@ -29,16 +29,17 @@ def forward_router(issuer: httpx.AsyncClient, forget_credentials: Callable[[], A
     async def forward(request: Request) -> Response:
         raw: bytes = request.scope["raw_path"]
         query: bytes = request.scope["query_string"]
-        headers = {name: value for name in PASSED if (value := request.headers.get(name)) is not None}
-        headers[TRACE_HEADER] = current_trace() or ""
-        headers["host"] = request.headers.get("host", "localhost")
+        headers = {
+            name: value for name, value in request.headers.raw if name in PASSED
+        }  # bytes, which need not be ASCII
+        headers[TRACE_HEADER.encode()] = (current_trace() or "").encode()
         body = await read_body(request)  # of anybody: token-issuer authenticates
         try:
             answer = await issuer.request(
                 request.method,
                 httpx.URL(raw_path=raw + (b"?" + query if query else b"")),
                 content=body,
-                headers=headers,
+                headers=list(headers.items()),
             )
         except httpx.HTTPError as error:
             log.warning("token-issuer cannot be reached", error=repr(error))
