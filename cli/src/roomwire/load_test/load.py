@@ -105,8 +105,8 @@ class LoadTest:
             self._progress.end()
             await asyncio.gather(*(participant.leave() for participant in self._participants))
             await asyncio.gather(*stays)
-            if rooms:
-                await rooms.complete()
+            for failure in await rooms.complete() if rooms else ():
+                self._progress.say(failure)
             network.close()
             engine.close()
 

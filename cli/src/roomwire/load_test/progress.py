@@ -25,6 +25,10 @@ class Progress:
             self._printed_at = now
         self._stream.flush()
 
+    def say(self, text: str) -> None:
+        """Something that stays to be read. Call it after `end`."""
+        self._stream.write(f"{text}\n")
+
     def end(self) -> None:
         """Leave the cursor on a fresh line."""
         if self._is_terminal:

@@ -34,11 +34,16 @@ class Rooms:
             elif _code(answer) != ROOM_EXISTS:
                 raise RestFailed(f"the room {name} cannot be created: {_message(answer)}")
 
-    async def complete(self) -> None:
-        """Raises RestFailed."""
+    async def complete(self) -> list[str]:
+        """What could not be completed, and why, in words."""
+        failures: list[str] = []
         for sid in self._created:
-            await self._post(f"/v1/Rooms/{sid}", {"Status": "completed"})
+            try:
+                await self._post(f"/v1/Rooms/{sid}", {"Status": "completed"})
+            except RestFailed as error:
+                failures.append(f"{sid} is still in progress: {error}")
         await self._client.aclose()
+        return failures
 
     async def _post(self, path: str, form: dict[str, str]) -> httpx.Response:
         try:
