@@ -21,7 +21,7 @@ help: ## list the targets
 setup: $(VENV)/.installed ## install everything into .venv
 
 $(VENV)/.installed: requirements.lock pyproject.toml $(PROJECTS) $(NATIVE)
-	@echo "Installing into $(VENV): this takes a minute or two, once."
+	@echo "Installing into $(VENV): the first time takes a minute or two."
 	@test -x $(UV) || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(foreach s,$(SOURCES),-e ./$(s))
