@@ -1,4 +1,4 @@
-"""The demo as two people use it: they see and hear each other, chat, mute, reconnect and leave, on a desktop and on a telephone."""
+"""The demo as people use it: they see and hear each other, chat, mute, reconnect, leave and come back, on a desktop and on a telephone."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -8,12 +8,15 @@ import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.kit.browser import SDK, Chromium, until
+from tests.kit.demo import refuse, start_demo
 from tests.kit.stack import Roomwire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 TELEPHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+BOTH = ["camera", "microphone"]
+AXE = SDK.parents[2] / "axe-core" / "axe.min.js"
 WATCH_BANNER = """() => {
   const banner = document.querySelector("#banner");
   window.bannerHidden = [];
@@ -25,14 +28,7 @@ REMOTE_VIDEO = ".tile:not(.local).with-video video"
 @pytest.fixture(scope="session")
 def demo_url(shared_roomwire: Roomwire) -> str:
     """The demo beside the running system."""
-    stack = shared_roomwire.stack
-    stack.settings |= {
-        "ROOMWIRE_DEMO_API_KEY": shared_roomwire.key_sid,
-        "ROOMWIRE_DEMO_API_SECRET": shared_roomwire.key_secret,
-        "ROOMWIRE_DEMO_NODE_MODULES": str(SDK.parents[2]),
-    }
-    stack.start_service("demo")
-    return stack.demo_url
+    return start_demo(shared_roomwire)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -44,8 +40,7 @@ async def pair(
         pages = []
         for name, options in (("Ada Lovelace", DESKTOP), ("Grace Hopper", TELEPHONE)):
             address = f"{demo_url}/?room={room_name}&name={name}"
-            permissions = ["camera", "microphone"]
-            page = await opened.enter_async_context(browser.visit(address, permissions=permissions, **options))
+            page = await opened.enter_async_context(browser.visit(address, permissions=BOTH, **options))
             await page.wait_for_selector("#preview[data-camera=on]")
             await page.click("#join-button")
             await page.wait_for_selector("#call:not([hidden])")
@@ -75,12 +70,15 @@ async def sticking_out(page: Page) -> list[str]:
     return found
 
 
-async def nameless_buttons(page: Page) -> int:
-    """Buttons that a screen reader could only call "button"."""
-    count: int = await page.evaluate(
-        "[...document.querySelectorAll('button')].filter(b => b.checkVisibility() && !b.ariaLabel && !b.innerText.trim()).length"
+async def faults(page: Page) -> list[str]:
+    """What axe has against the page as it is now: names, roles, contrast, landmarks (WCAG A and AA, and best practices)."""
+    if not await page.evaluate("'axe' in window"):
+        await page.add_script_tag(path=AXE)
+    found: list[str] = await page.evaluate(
+        """async () => (await axe.run()).violations.flatMap(({ id, nodes }) =>
+          nodes.map(({ target, any }) => `${id}: ${target} ${any.map(({ message }) => message)}`))"""
     )
-    return count
+    return found
 
 
 async def test_two_people_talk(pair: tuple[Page, Page]) -> None:
@@ -88,14 +86,14 @@ async def test_two_people_talk(pair: tuple[Page, Page]) -> None:
     for page in pair:
         await moves(page)
         assert await sticking_out(page) == []
-        assert await nameless_buttons(page) == 0
 
     await grace.click("#chat")
-    await grace.fill("#message", "<b>Hello</b> Ada")
+    await grace.fill("#message", "<b>Hello</b> https://example.org/?a=b, Ada")
     await grace.press("#message", "Enter")
     await ada.wait_for_function("document.querySelector('#unread').textContent === '1'")
     await ada.keyboard.press("c")
-    assert await ada.inner_text("#messages li p") == "<b>Hello</b> Ada"
+    assert await ada.inner_text("#messages li p") == "<b>Hello</b> https://example.org/?a=b, Ada"
+    assert await ada.get_attribute("#messages li a", "href") == "https://example.org/?a=b"
     assert await ada.is_hidden("#unread")
     await ada.keyboard.press("Escape")
     assert await ada.is_hidden("#chat-panel")
@@ -105,21 +103,22 @@ async def test_two_people_talk(pair: tuple[Page, Page]) -> None:
     await grace.keyboard.press("m")
     await grace.keyboard.press("v")
     await ada.wait_for_selector(".tile:not(.local):not(.with-video) .muted:not([hidden])")
-    assert await grace.get_attribute("#mic", "aria-label") == "Microphone off"
+    assert await grace.get_attribute("#mic", "aria-pressed") == "false"
     await grace.keyboard.press("m")
     await grace.keyboard.press("v")
     await ada.wait_for_selector(".tile:not(.local).with-video .muted[hidden]", state="attached")
+    await moves(ada)
 
     await ada.click("#screen")
     await grace.wait_for_selector(".presenting .tile.screen.with-video")
     assert "Ada Lovelace's screen" in await grace.inner_text(".tile.screen .label")
     assert await sticking_out(grace) == []
-    await ada.click("#screen")
+    await ada.click("#stop-sharing")
     await grace.wait_for_selector(".tiles:not(.presenting)")
     await moves(grace)
 
 
-async def test_people_come_back_and_go(pair: tuple[Page, Page], roomwire: Roomwire) -> None:
+async def test_people_come_back_and_go(pair: tuple[Page, Page], roomwire: Roomwire, room_name: str) -> None:
     ada, grace = pair
     await ada.evaluate(WATCH_BANNER)
     roomwire.kill("signaling-gateway")
@@ -132,22 +131,68 @@ async def test_people_come_back_and_go(pair: tuple[Page, Page], roomwire: Roomwi
     await moves(ada)
 
     await ada.click("#leave")
-    await ada.wait_for_selector("#lobby:not([hidden]) #preview[data-camera=on]")
+    await ada.wait_for_selector("#ended:not([hidden])")
+    assert await ada.inner_text("#ended-title") == "You have left the room."
     await grace.wait_for_function("document.querySelectorAll('.tile').length === 1")
-    await ada.click("#join-button")
+    await ada.click("#rejoin")
     await grace.wait_for_selector(REMOTE_VIDEO)
     await moves(grace)
 
-    ada.on("dialog", lambda dialog: dialog.accept())
     await ada.click("#people-button")
     await ada.click("#end-room")
+    await ada.click("#end-for-all")
     for page in pair:
-        await page.wait_for_selector("#lobby:not([hidden])")
-        assert await page.inner_text("#join-problem") == "The room has ended."
+        await page.wait_for_selector("#ended:not([hidden])")
+        assert await page.inner_text("#ended-title") == "The room has ended."
+    await until(lambda: f"demo: {room_name}: room-ended" in roomwire.logs(), "the demo hears of the end")
+
+
+async def test_a_refused_camera_can_be_allowed_later(
+    demo_url: str, roomwire: Roomwire, room_name: str, browser: Chromium
+) -> None:
+    async with browser.visit("about:blank", permissions=BOTH, **DESKTOP) as page:
+        await refuse(page, "video")
+        await page.goto(f"{demo_url}/?room={room_name}&name=Ada")
+        await page.wait_for_selector("#lobby-mic[aria-pressed=true]")
+        assert "does not let this page use your camera" in await page.inner_text("#preview-note")
+        await page.click("#join-button")
+        await page.wait_for_selector("#call:not([hidden])")
+        await page.click("#cam")
+        await page.wait_for_selector("#toasts :text('does not let this page use your camera')")
+        await page.evaluate("window.refused = []")
+        await page.click("#cam")
+        await page.wait_for_selector(".tile.local.with-video")
+        async with browser.visit(f"{demo_url}/?room={room_name}&name=Bob", permissions=BOTH, **TELEPHONE) as other:
+            await other.wait_for_selector("#present:text('Ada is in this room.')")
+            await other.click("#join-button")
+            await other.wait_for_selector(REMOTE_VIDEO)
+            await moves(other)
+
+
+async def test_axe_finds_no_fault(demo_url: str, room_name: str, browser: Chromium) -> None:
+    address = f"{demo_url}/?room={room_name}&name=Ada"
+    async with browser.visit(address, permissions=BOTH, reduced_motion="reduce", **DESKTOP) as page:
+        await page.wait_for_selector("#preview[data-camera=on]")
+        assert await faults(page) == []
+        await page.click("#join-button")
+        await page.wait_for_selector("#call:not([hidden])")
+        await page.click("#mic")
+        for panel, scheme in (("#chat", "light"), ("#people-button", "dark")):
+            await page.emulate_media(color_scheme=scheme)
+            await page.click(panel)
+            assert await faults(page) == []
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await page.wait_for_selector("#settings[open]")
+        assert await faults(page) == []
+        await page.keyboard.press("Escape")
+        await page.click("#leave")
+        await page.wait_for_selector("#ended:not([hidden])")
+        assert await faults(page) == []
 
 
 async def test_the_keyboard_reaches_every_control(demo_url: str, browser: Chromium) -> None:
-    async with browser.visit(f"{demo_url}/?room=r", permissions=["camera", "microphone"], **DESKTOP) as page:
+    async with browser.visit(f"{demo_url}/?room=r", permissions=BOTH, **DESKTOP) as page:
         await page.wait_for_selector("#preview[data-camera=on]")
         await page.focus("#lobby-mic")
         reached = []

@@ -5,11 +5,11 @@ async function call(path, options = {}) {
   try {
     answer = await fetch(path, { ...options, signal: AbortSignal.timeout(15_000) });
   } catch {
-    throw new Error("The server cannot be reached.");
+    throw new Error("This page's server cannot be reached.");
   }
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(typeof body.message === "string" ? body.message : "That did not work.");
+  if (!answer.ok) throw new Error(typeof body.message === "string" ? body.message : "The server did not understand that.");
   return body;
 }
 
@@ -19,6 +19,12 @@ export function join(identity, room) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ identity, room }),
   });
+}
+
+/** Resolves with the identities of those who are in the room. */
+export async function attendees(room) {
+  const present = await call(`api/rooms/${encodeURIComponent(room)}/participants`);
+  return present.map(({ identity }) => identity);
 }
 
 export function complete(room) {

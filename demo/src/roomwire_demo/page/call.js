@@ -1,35 +1,40 @@
 // A call: one room of the SDK and what the page shows of it. Follows the SDK's events; keeps no second truth.
 
 import { Chat } from "./chat.js";
+import { explainFault } from "./devices.js";
 import { Grid } from "./grid.js";
 import { openScreen, SCREEN_NAME } from "./screen.js";
 import { Tile } from "./tile.js";
 
+const isCamera = ({ trackName }) => trackName !== SCREEN_NAME;
+const isOn = (publications) => [...publications.values()].filter(isCamera).some(({ track }) => track?.isEnabled);
+
 /**
  * Joins the SDK's room to the page. `show` holds what the page is told:
- * state(text, state), people(list), toast(text), message(author, text), microphone(isOn), camera(isOn), screen(isOn), left(reason).
+ * state(text or null), people(list), toast(text), message(author, text), device(kind, isOn), screen(isOn), left(error).
  */
 export class Call {
-  constructor(room, elements, show) {
+  constructor(room, devices, elements, show) {
     this.room = room;
+    this.devices = devices;
     this.show = show;
     this.grid = new Grid(elements.tiles);
     this.tiles = new Map();
     this.screens = new Map();
+    this.speakers = new Set();
+    this.outputId = "";
     this.screenTrack = null;
     this.chat = new Chat({ messages: elements.messages, form: elements.compose, input: elements.message, onArrived: show.message });
   }
 
-  async start() {
-    const { room } = this;
+  start() {
+    const { room, devices } = this;
     const { localParticipant } = room;
-    this.addTile(localParticipant, `${localParticipant.identity} (you)`, true);
-    for (const publication of localParticipant.videoTracks.values()) {
-      this.tiles.get(localParticipant.sid).attachVideo(publication.track);
-    }
-    this.showOwnTracks();
-    localParticipant.on("networkQualityLevelChanged", (level) => this.tiles.get(localParticipant.sid)?.showQuality(level));
-    localParticipant.on("trackPublicationFailed", (error) => this.show.toast(`Could not publish: ${error.message}`));
+    this.ownTile = this.addTile(localParticipant, `${localParticipant.identity} (you)`, true);
+    localParticipant.on("networkQualityLevelChanged", (level) => this.ownTile.showQuality(level));
+    localParticipant.on("trackPublicationFailed", (error, track) => this.show.toast(`Your ${track.name} cannot be sent: ${error.message}`));
+    devices.onChange = (kind) => this.showOwn(kind);
+    for (const kind of ["audio", "video"]) this.showOwn(kind);
 
     room.participants.forEach((participant) => this.addParticipant(participant));
     room.on("participantConnected", (participant) => {
@@ -40,31 +45,33 @@ export class Call {
       this.removeParticipant(participant);
       this.show.toast(`${participant.identity} left`);
     });
-    room.on("participantReconnecting", (participant) => this.tiles.get(participant.sid)?.showNote("Reconnecting …"));
-    room.on("participantReconnected", (participant) => this.tiles.get(participant.sid)?.showNote(null));
+    room.on("participantReconnecting", (participant) => this.showReconnecting(participant, "Reconnecting …"));
+    room.on("participantReconnected", (participant) => this.showReconnecting(participant, null));
     room.on("dominantSpeakerChanged", (speaker) => {
       for (const [sid, tile] of this.tiles) tile.showSpeaking(sid === speaker?.sid);
     });
     room.on("reconnecting", (error) => {
-      this.show.state(error?.code === 53001 ? "The connection was lost. Reconnecting …" : "Media was interrupted. Reconnecting …", "reconnecting");
+      this.show.state(error?.code === 53001 ? "The connection was lost. Reconnecting …" : "Audio and video were interrupted. Reconnecting …");
     });
-    room.on("reconnected", () => this.show.state("Connected", "connected"));
+    room.on("reconnected", () => {
+      this.show.state(null);
+      this.show.toast("You are connected again");
+    });
     room.on("disconnected", (_, error) => this.end(error));
-    this.show.state("Connected", "connected");
+    this.show.state(null);
     this.showPeople();
-    await localParticipant.publishTrack(this.chat.track);
+    this.publish(this.chat.track);
   }
 
   leave() {
     this.room.disconnect();
   }
 
-  toggleMicrophone() {
-    this.toggle(this.room.localParticipant.audioTracks);
-  }
-
-  toggleCamera() {
-    this.toggle(this.room.localParticipant.videoTracks);
+  /** Turn microphone or camera off or on. Says why when it cannot be turned on. */
+  async toggle(kind) {
+    const { devices } = this;
+    await devices.toggle(kind);
+    if (devices.wanted[kind] && devices.faults[kind]) this.show.toast(explainFault(kind, devices.faults[kind]));
   }
 
   async toggleScreen() {
@@ -72,14 +79,8 @@ export class Call {
     const track = await openScreen(() => this.stopScreen());
     if (!track) return undefined;
     this.screenTrack = track;
-    try {
-      await this.room.localParticipant.publishTrack(track, { priority: "high" });
-      this.addScreen(this.room.localParticipant, track, "Your screen");
-      this.show.screen(true);
-    } catch (error) {
-      this.stopScreen();
-      this.show.toast(`Could not share: ${error.message}`);
-    }
+    this.show.screen(true);
+    if (!(await this.publish(track, { priority: "high" }))) this.stopScreen();
     return undefined;
   }
 
@@ -89,27 +90,39 @@ export class Call {
     this.screenTrack = null;
     this.room.localParticipant.unpublishTrack(track);
     track.stop();
-    this.removeScreen(track);
     this.show.screen(false);
   }
 
-  toggle(publications) {
-    for (const { track } of publications.values()) {
-      if (track.name === SCREEN_NAME) continue;
-      track.isEnabled ? track.disable() : track.enable();
-    }
-    this.showOwnTracks();
+  /** Resolves with whether it was published. Why not is told by "trackPublicationFailed". */
+  publish(track, options) {
+    return this.room.localParticipant.publishTrack(track, options).then(() => true, () => false);
   }
 
-  showOwnTracks() {
-    const { localParticipant } = this.room;
-    const isOn = (publications) => [...publications.values()].some(({ track }) => track.name !== SCREEN_NAME && track.isEnabled);
-    const tile = this.tiles.get(localParticipant.sid);
-    const [microphone, camera] = [isOn(localParticipant.audioTracks), isOn(localParticipant.videoTracks)];
-    tile.showMuted(!microphone);
-    tile.showVideo(camera);
-    this.show.microphone(microphone);
-    this.show.camera(camera);
+  /** Play what others say on this loudspeaker. */
+  useOutput(deviceId) {
+    this.outputId = deviceId;
+    for (const element of this.speakers) this.route(element);
+  }
+
+  route(element) {
+    element.setSinkId(this.outputId).catch((error) => this.show.toast(`This loudspeaker cannot be used: ${error.message}`));
+  }
+
+  /** Follow a change of one's own microphone or camera. */
+  showOwn(kind) {
+    const { devices, room: { localParticipant } } = this;
+    const track = devices.tracks[kind];
+    const isOn = devices.isOn(kind);
+    const published = kind === "audio" ? localParticipant.audioTracks : localParticipant.videoTracks;
+    if (isOn && ![...published.values()].some((publication) => publication.track === track)) this.publish(track);
+    if (kind === "audio") this.ownTile.showMuted(!isOn);
+    else {
+      if (track && this.ownVideo !== track) this.ownTile.attachVideo(track);
+      this.ownVideo = track;
+      this.ownTile.showVideo(isOn);
+    }
+    if (devices.faults[kind] === "Lost") this.show.toast(explainFault(kind, "Lost"));
+    this.show.device(kind, isOn);
     this.showPeople();
   }
 
@@ -150,15 +163,23 @@ export class Call {
     this.showPeople();
   }
 
+  showReconnecting(participant, note) {
+    this.tiles.get(participant.sid)?.showNote(note);
+    this.showPeople();
+  }
+
   addTrack(participant, track) {
     if (track.kind === "data") {
-      track.on("message", (data) => this.chat.receive(data, participant));
-    } else if (track.kind === "audio") {
-      const audio = track.attach();
-      audio.hidden = true;
-      document.body.append(audio);
+      track.on("message", (message) => this.chat.receive(message, participant));
+      return;
+    }
+    if (track.kind === "audio") {
+      const element = track.attach();
+      document.body.append(element);
+      this.speakers.add(element);
+      if (this.outputId) this.route(element);
     } else if (track.name === SCREEN_NAME) {
-      this.addScreen(participant, track, `${participant.identity}'s screen`);
+      this.addScreen(participant, track);
     } else {
       this.tiles.get(participant.sid)?.attachVideo(track);
     }
@@ -169,24 +190,26 @@ export class Call {
     if (track.kind === "data") return;
     if (track.kind === "video" && track.name === SCREEN_NAME) this.removeScreen(track);
     else if (track.kind === "video") this.tiles.get(participant.sid)?.detachVideo();
-    track.detach().forEach((element) => element.remove());
+    for (const element of track.detach()) {
+      this.speakers.delete(element);
+      element.remove();
+    }
     this.showRemoteTracks(participant);
   }
 
   showRemoteTracks(participant) {
-    const isOn = (publications) => [...publications.values()].some(({ track, trackName }) => trackName !== SCREEN_NAME && track?.isEnabled);
     const tile = this.tiles.get(participant.sid);
     tile?.showMuted(!isOn(participant.audioTracks));
     tile?.showVideo(isOn(participant.videoTracks));
     this.showPeople();
   }
 
-  addScreen(participant, track, label) {
-    const tile = new Tile(participant.identity, label, { isScreen: true });
+  addScreen(participant, track) {
+    const tile = new Tile(participant.identity, `${participant.identity}'s screen`, { isScreen: true });
     tile.attachVideo(track);
     this.screens.set(track, tile);
-    this.grid.root.prepend(tile.root);
-    this.grid.arrange();
+    this.grid.addScreen(tile);
+    this.show.toast(`${participant.identity} shares a screen`);
   }
 
   removeScreen(track) {
@@ -196,22 +219,22 @@ export class Call {
   }
 
   showPeople() {
-    const { localParticipant, participants } = this.room;
-    const describe = (participant, isLocal) => ({
-      name: participant.identity,
-      isLocal,
-      hasMicrophone: [...participant.audioTracks.values()].some(({ track }) => track?.isEnabled),
-      hasCamera: [...participant.videoTracks.values()].some(({ track, trackName }) => trackName !== SCREEN_NAME && track?.isEnabled),
-    });
-    this.show.people([describe(localParticipant, true), ...[...participants.values()].map((participant) => describe(participant, false))]);
+    const { devices, room: { localParticipant, participants } } = this;
+    this.show.people([
+      { name: localParticipant.identity, isLocal: true, hasMicrophone: devices.isOn("audio"), hasCamera: devices.isOn("video") },
+      ...[...participants.values()].map((participant) => ({
+        name: participant.identity,
+        isReconnecting: participant.state === "reconnecting",
+        hasMicrophone: isOn(participant.audioTracks),
+        hasCamera: isOn(participant.videoTracks),
+      })),
+    ]);
   }
 
   end(error) {
-    for (const { track } of this.room.localParticipant.tracks.values()) {
-      if (track.kind === "data") continue;
-      track.stop();
-      track.detach().forEach((element) => element.remove());
-    }
+    this.devices.onChange = () => {};
+    this.devices.close();
+    this.stopScreen();
     for (const participant of this.room.participants.values()) this.removeParticipant(participant);
     this.tiles.clear();
     this.screens.clear();

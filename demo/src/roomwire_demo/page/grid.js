@@ -1,17 +1,26 @@
-// Where the tiles stand: an even grid, or one shared screen large with the others beside it.
+// Where the tiles stand: faces in an even grid; screens that are shared large, with the faces beside or below.
 
 import { gridShape } from "./layout.js";
 
 const GAP_PX = 10;
 
 export class Grid {
+  /** `root` holds a `.shared` and a `.faces`. */
   constructor(root) {
     this.root = root;
-    new ResizeObserver(() => this.arrange()).observe(root);
+    this.shared = root.querySelector(".shared");
+    this.faces = root.querySelector(".faces");
+    this.observer = new ResizeObserver(() => this.arrange());
+    this.observer.observe(this.faces);
   }
 
   add(tile) {
-    this.root.append(tile.root);
+    this.faces.append(tile.root);
+    this.arrange();
+  }
+
+  addScreen(tile) {
+    this.shared.append(tile.root);
     this.arrange();
   }
 
@@ -20,17 +29,18 @@ export class Grid {
     this.arrange();
   }
 
+  /** Take all tiles away. This grid is of no use afterwards. */
   clear() {
-    this.root.replaceChildren();
+    this.observer.disconnect();
+    this.shared.replaceChildren();
+    this.faces.replaceChildren();
+    this.root.classList.remove("presenting");
   }
 
   arrange() {
-    const isPresenting = this.root.querySelector(".tile.screen") !== null;
-    this.root.classList.toggle("presenting", isPresenting);
-    const style = getComputedStyle(this.root);
-    const width = this.root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    const height = this.root.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
-    const { tileWidth, ratio } = gridShape(this.root.childElementCount, width, height, GAP_PX);
+    this.root.classList.toggle("presenting", this.shared.childElementCount > 0);
+    const { tileWidth, ratio } = gridShape(this.faces.childElementCount, this.faces.clientWidth, this.faces.clientHeight, GAP_PX);
+    this.root.dataset.shape = ratio > 1 ? "wide" : "upright";
     this.root.style.setProperty("--ratio", ratio);
     this.root.style.setProperty("--tile", `${tileWidth}px`);
   }

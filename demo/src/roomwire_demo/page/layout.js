@@ -3,9 +3,12 @@
 /** Width to height of a tile. Upright screens may have upright tiles; the picture fills them and loses its edges. */
 const RATIOS = { wide: [16 / 9, 4 / 3], upright: [4 / 3, 1, 3 / 4] };
 
+/** Nobody is to be seen on less. A grid that needs more than its box scrolls. */
+const LEAST_WIDTH_PX = 92;
+
 /** Tile width in pixels and ratio that show `count` tiles largest in a box, all in pixels. */
 export function gridShape(count, width, height, gap) {
-  let best = { tileWidth: 0, ratio: RATIOS.wide[0], area: 0 };
+  let best = { tileWidth: LEAST_WIDTH_PX, ratio: RATIOS.wide[0], area: 0 };
   for (const ratio of RATIOS[height > width ? "upright" : "wide"]) {
     for (let columns = 1; columns <= Math.max(1, count); columns++) {
       const rows = Math.ceil(count / columns);
@@ -13,7 +16,7 @@ export function gridShape(count, width, height, gap) {
       const byHeight = ((height - gap * (rows - 1)) / rows) * ratio;
       const tileWidth = Math.floor(Math.min(byWidth, byHeight));
       const area = tileWidth * tileWidth / ratio;
-      if (tileWidth > 0 && area > best.area) best = { tileWidth, ratio, area };
+      if (tileWidth > LEAST_WIDTH_PX && area > best.area) best = { tileWidth, ratio, area };
     }
   }
   return best;

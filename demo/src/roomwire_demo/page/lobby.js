@@ -1,25 +1,28 @@
-// Before the call: choose devices, see and hear yourself, say who you are.
+// Before the call: choose devices, see and hear yourself, see who is there, say who you are.
 
+import { attendees } from "./api.js";
+import { DeviceMenus } from "./device-menus.js";
+import { explainFaults } from "./devices.js";
 import { watchLevel } from "./level.js";
 import { CAMERA, MICROPHONE, showToggle } from "./toggle.js";
 
-const { createLocalAudioTrack, createLocalVideoTrack } = window.Twilio.Video;
-const DEVICES = { audio: "microphone", video: "camera" };
-const VIDEO = { width: 640, height: 480, frameRate: 24 };
+const TYPING_PAUSE_MS = 400;
+const LOOK_AGAIN_MS = 10_000;
 
-/** The lobby and the tracks that were made in it. `onJoin(name, room)` is called when the form is sent. */
+/** `onJoin(name, room)` is called when the form is sent. */
 export class Lobby {
-  constructor(root, onJoin) {
+  constructor(root, devices, onJoin) {
     this.root = root;
-    this.audio = null;
-    this.video = null;
+    this.devices = devices;
+    this.levelOf = null;
     this.stopLevel = () => {};
-    this.faults = { audio: null, video: null };
+    this.asked = 0;
     this.elements = Object.fromEntries(
-      ["preview", "preview-video", "preview-note", "preview-level", "lobby-mic", "lobby-cam", "join", "name", "room", "camera", "microphone", "join-problem", "join-button"]
+      ["preview", "preview-video", "preview-note", "preview-level", "lobby-mic", "lobby-cam", "join", "name", "room", "camera", "microphone", "join-problem", "join-button", "present"]
         .map((id) => [id, root.querySelector(`#${id}`)]),
     );
     const e = this.elements;
+    this.menus = new DeviceMenus(devices, { video: e.camera, audio: e.microphone });
     const given = new URLSearchParams(location.search);
     e.room.value = given.get("room") ?? "";
     e.name.value = given.get("name") ?? localStorage.getItem("name") ?? "";
@@ -28,103 +31,93 @@ export class Lobby {
       localStorage.setItem("name", e.name.value.trim());
       onJoin(e.name.value.trim(), e.room.value.trim());
     });
-    e["lobby-mic"].addEventListener("click", () => this.toggle("audio"));
-    e["lobby-cam"].addEventListener("click", () => this.toggle("video"));
-    e.camera.addEventListener("change", () => this.open("video", e.camera.value));
-    e.microphone.addEventListener("change", () => this.open("audio", e.microphone.value));
-    navigator.mediaDevices?.addEventListener("devicechange", () => this.listDevices());
-    (e.name.value ? e.room : e.name).focus();
+    e["lobby-mic"].addEventListener("click", () => devices.toggle("audio"));
+    e["lobby-cam"].addEventListener("click", () => devices.toggle("video"));
+    e.room.addEventListener("input", () => this.lookLater(TYPING_PAUSE_MS));
   }
 
-  async start() {
-    await this.open("video");
-    await this.open("audio");
-    await this.listDevices();
+  /** Show the lobby, and open the devices that are wanted. */
+  async enter() {
+    const e = this.elements;
+    this.root.hidden = false;
+    this.devices.onChange = (kind) => this.show(kind);
+    (e.name.value ? (e.room.value ? e["join-button"] : e.room) : e.name).focus();
+    this.lookLater(0);
+    e["preview-note"].textContent = "Your browser asks whether it may use your camera and microphone …";
+    await this.devices.open();
+    for (const kind of ["audio", "video"]) this.show(kind);
   }
 
-  /** Tracks for the call; the lobby lets go of them. */
-  takeTracks() {
+  /** Hide it. The devices stay open. */
+  leave() {
+    this.root.hidden = true;
     this.stopLevel();
+    this.levelOf = null;
+    clearTimeout(this.timer);
+    this.asked++;
     this.elements["preview-video"].srcObject = null;
-    const tracks = [this.audio, this.video].filter(Boolean);
-    this.audio = this.video = null;
-    return tracks;
+    this.showProblem(null);
   }
 
   showBusy(isBusy) {
     const button = this.elements["join-button"];
-    button.disabled = isBusy;
+    button.setAttribute("aria-disabled", String(isBusy));
     button.textContent = isBusy ? "Joining …" : "Join now";
     if (isBusy) this.showProblem(null);
   }
 
-  /** Say why somebody could not join, or calmly, with `isNotice`, why they are here again. */
-  showProblem(text, isNotice = false) {
+  /** Say why somebody could not join. */
+  showProblem(text) {
     const problem = this.elements["join-problem"];
     problem.hidden = !text;
     problem.textContent = text ?? "";
-    problem.classList.toggle("notice", isNotice);
-  }
-
-  async open(kind, deviceId) {
-    const wasEnabled = this[kind]?.isEnabled ?? true;
-    this[kind]?.stop();
-    this[kind] = null;
-    const device = deviceId ? { deviceId: { exact: deviceId } } : {};
-    try {
-      this[kind] = kind === "video"
-        ? await createLocalVideoTrack({ ...VIDEO, ...device, name: "camera" })
-        : await createLocalAudioTrack({ ...device, name: "microphone" });
-      if (!wasEnabled) this[kind].disable();
-      this.faults[kind] = null;
-    } catch (error) {
-      this.faults[kind] = error.name;
-    }
-    this.show(kind);
-  }
-
-  toggle(kind) {
-    const track = this[kind];
-    if (!track) return this.open(kind);
-    track.isEnabled ? track.disable() : track.enable();
-    return this.show(kind);
   }
 
   show(kind) {
     const e = this.elements;
-    const track = this[kind];
-    const isOn = Boolean(track?.isEnabled);
+    const track = this.devices.tracks[kind];
+    const isOn = this.devices.isOn(kind);
     if (kind === "audio") {
       showToggle(e["lobby-mic"], isOn, MICROPHONE);
-      this.stopLevel();
-      this.stopLevel = isOn ? watchLevel(track.mediaStreamTrack, (level) => e["preview-level"].style.setProperty("--level", level)) : () => {};
-      e["preview-level"].parentElement.hidden = !isOn;
-      this.showNote();
-      return;
+      this.showLevel(isOn ? track.mediaStreamTrack : null);
+    } else {
+      showToggle(e["lobby-cam"], isOn, CAMERA);
+      e["preview-video"].srcObject = isOn ? new MediaStream([track.mediaStreamTrack]) : null;
+      e.preview.dataset.camera = isOn ? "on" : "off";
     }
-    showToggle(e["lobby-cam"], isOn, CAMERA);
-    e["preview-video"].srcObject = isOn ? new MediaStream([track.mediaStreamTrack]) : null;
-    e.preview.dataset.camera = isOn ? "on" : "off";
-    this.showNote();
+    e["preview-note"].textContent = explainFaults(this.devices.faults) || (this.devices.isOn("video") ? "" : "Your camera is off.");
+    this.menus.list();
   }
 
-  /** Why there is no picture, or no sound. */
-  showNote() {
-    const note = this.elements["preview-note"];
-    const blocked = ["audio", "video"].filter((kind) => this.faults[kind] === "NotAllowedError").map((kind) => DEVICES[kind]);
-    if (blocked.length) note.textContent = `Your browser blocks the ${blocked.join(" and the ")}. Allow it beside the address, then reload; or join without.`;
-    else if (!this.video) note.textContent = this.faults.video === "NotReadableError" ? "Another program uses your camera" : "No camera: others will see your name";
-    else note.textContent = this.video.isEnabled ? "" : "Your camera is off";
+  showLevel(mediaStreamTrack) {
+    if (mediaStreamTrack === this.levelOf) return;
+    this.levelOf = mediaStreamTrack;
+    this.stopLevel();
+    const bar = this.elements["preview-level"];
+    bar.parentElement.hidden = !mediaStreamTrack;
+    this.stopLevel = mediaStreamTrack ? watchLevel(mediaStreamTrack, (level) => bar.style.setProperty("--level", level)) : () => {};
   }
 
-  async listDevices() {
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    for (const [select, kind, track] of [[this.elements.camera, "videoinput", this.video], [this.elements.microphone, "audioinput", this.audio]]) {
-      const chosen = track?.mediaStreamTrack.getSettings().deviceId;
-      const options = devices.filter((device) => device.kind === kind && device.deviceId)
-        .map((device, index) => new Option(device.label || `Device ${index + 1}`, device.deviceId, false, device.deviceId === chosen));
-      select.replaceChildren(...(options.length ? options : [new Option("None found", "")]));
-      select.disabled = options.length < 2;
-    }
+  lookLater(pauseMs) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), pauseMs);
   }
+
+  /** Say who is in the room that the form names. */
+  async look() {
+    const asked = ++this.asked;
+    const room = this.elements.room.value.trim();
+    const names = room ? await attendees(room).catch(() => []) : [];
+    if (asked !== this.asked) return;
+    this.elements.present.textContent = presence(names);
+    this.lookLater(LOOK_AGAIN_MS);
+  }
+}
+
+/** "Ada and Grace are in this room." Empty when nobody is. */
+export function presence(names) {
+  const shown = names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} others`] : names;
+  if (!shown.length) return "";
+  const list = new Intl.ListFormat("en").format(shown);
+  return `${list} ${names.length === 1 ? "is" : "are"} in this room.`;
 }

@@ -2,39 +2,46 @@
 
 import { complete, join } from "./api.js";
 import { Call } from "./call.js";
+import { canChooseOutput, DeviceMenus } from "./device-menus.js";
+import { Devices } from "./devices.js";
 import { Lobby } from "./lobby.js";
+import { Panels } from "./panels.js";
+import { showPeople } from "./people.js";
+import { explain } from "./reasons.js";
 import { canShareScreen } from "./screen.js";
+import { Toasts } from "./toasts.js";
 import { CAMERA, MICROPHONE, SCREEN, showToggle } from "./toggle.js";
 
 const $ = (id) => document.getElementById(id);
-const TOAST_MS = 4000;
-const REASONS = {
-  20104: "Your admission is too old. Join again.",
-  53000: "The video server cannot be reached.",
-  53001: "The connection was lost and did not come back.",
-  53006: "The video server is busy. Try again in a moment.",
-  53105: "This room is full.",
-  53118: "The room has ended.",
-  53205: "You joined from somewhere else with the same name.",
-  53216: "Your time in this room is over.",
-  53405: "No media gets through: a firewall may block UDP.",
-};
-/** The error as a sentence. Those of the SDK have a code; the server of this page writes sentences itself. */
-const explain = (error) => REASONS[error.code] ?? (error.code ? `${error.message} (${error.code})` : error.message);
+const TOGGLES = { audio: ["mic", MICROPHONE], video: ["cam", CAMERA] };
 
 let call = null;
+let roomName = "";
 let unread = 0;
-const lobby = new Lobby($("lobby"), joinRoom);
-await lobby.start();
+let clock = null;
 
-async function joinRoom(name, roomName) {
+const devices = new Devices();
+const lobby = new Lobby($("lobby"), devices, joinRoom);
+const toasts = new Toasts($("toasts"));
+const panels = new Panels([[$("chat-panel"), $("chat")], [$("people-panel"), $("people-button")]], (panel) => {
+  if (panel === $("chat-panel")) setUnread(0);
+  (panel === $("chat-panel") ? $("message") : panel.querySelector("[data-close]")).focus();
+});
+const menus = new DeviceMenus(
+  devices,
+  { video: $("call-camera"), audio: $("call-microphone"), ...(canChooseOutput && { output: $("output") }) },
+  (deviceId) => call?.useOutput(deviceId),
+);
+
+async function joinRoom(name, room) {
+  if (joinRoom.isBusy) return;
+  joinRoom.isBusy = true;
   lobby.showBusy(true);
-  const tracks = [lobby.audio, lobby.video].filter(Boolean);
   try {
-    const admission = await join(name, roomName);
-    const room = await window.Twilio.Video.connect(admission.token, {
-      name: roomName,
-      tracks,
+    const admission = await join(name, room);
+    const joined = await window.Twilio.Video.connect(admission.token, {
+      name: room,
+      tracks: devices.live(),
       wsServer: admission.signaling_url,
       wsServerInsights: admission.signaling_url.replace(/\/signaling$/, "/v1/VideoEvents"),
       dominantSpeaker: true,
@@ -42,88 +49,90 @@ async function joinRoom(name, roomName) {
       preferredVideoCodecs: "auto",
       bandwidthProfile: { video: { mode: "grid" } },
     });
-    lobby.takeTracks();
-    enter(room, roomName);
+    enter(joined, room);
   } catch (error) {
     lobby.showProblem(explain(error));
   } finally {
+    joinRoom.isBusy = false;
     lobby.showBusy(false);
   }
 }
 
-function enter(room, roomName) {
-  $("lobby").hidden = true;
+function enter(joined, room) {
+  roomName = room;
+  lobby.leave();
   $("call").hidden = false;
-  $("room-name").textContent = roomName;
-  $("messages").replaceChildren();
+  $("room-name").textContent = room;
   $("screen").hidden = !canShareScreen();
-  document.title = `${roomName} · Roomwire`;
-  history.replaceState(null, "", `?room=${encodeURIComponent(roomName)}`);
+  document.title = `${room} · Roomwire`;
+  history.replaceState(null, "", `?room=${encodeURIComponent(room)}`);
   setUnread(0);
-  call = new Call(room, { tiles: $("tiles"), messages: $("messages"), compose: $("compose"), message: $("message") }, {
+  showScreen(false);
+  startClock();
+  call = new Call(joined, devices, { tiles: $("tiles"), messages: $("messages"), compose: $("compose"), message: $("message") }, {
     state: showState,
-    people: showPeople,
-    toast,
-    message: (author, text) => {
-      if ($("chat-panel").hidden) {
-        setUnread(unread + 1);
-        toast(`${author}: ${text}`);
-      }
+    people: (people) => {
+      $("count").textContent = people.length;
+      $("alone").hidden = people.length > 1;
+      $("people-button").setAttribute("aria-label", `People: ${people.length}`);
+      showPeople($("people"), people);
     },
-    microphone: (isOn) => showToggle($("mic"), isOn, MICROPHONE),
-    camera: (isOn) => showToggle($("cam"), isOn, CAMERA),
-    screen: (isOn) => showToggle($("screen"), isOn, SCREEN),
-    left: leftRoom,
+    toast: (text) => toasts.show(text),
+    message: (author, text) => {
+      if (!$("chat-panel").hidden) return;
+      setUnread(unread + 1);
+      toasts.show(`${author}: ${text}`);
+    },
+    device: (kind, isOn) => {
+      const [id, toggle] = TOGGLES[kind];
+      showToggle($(id), isOn, toggle);
+    },
+    screen: showScreen,
+    left,
   });
-  call.start().catch((error) => toast(error.message));
+  call.start();
   $("mic").focus();
 }
 
-async function leftRoom(error) {
+function left(error) {
   call = null;
-  showState("", "connected");
-  openPanel(null);
+  clearInterval(clock);
+  panels.open(null);
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   $("call").hidden = true;
-  $("lobby").hidden = false;
+  $("ended").hidden = false;
+  $("ended-title").textContent = error ? explain(error) : "You have left the room.";
   document.title = "Roomwire";
-  lobby.showProblem(error ? explain(error) : "You have left the room.", true);
-  await lobby.start();
+  $("rejoin").focus();
 }
 
-function showState(text, state) {
-  $("state").textContent = state === "connected" ? "Connected" : "Reconnecting";
-  $("state").dataset.state = state;
-  $("banner").hidden = state === "connected";
-  $("banner-text").textContent = text;
+/** Back from the end of a call to the lobby. */
+function returnToLobby() {
+  $("ended").hidden = true;
+  return lobby.enter();
 }
 
-function showPeople(people) {
-  $("count").textContent = people.length;
-  $("alone").hidden = people.length > 1;
-  $("people-button").setAttribute("aria-label", `People: ${people.length}`);
-  $("people").replaceChildren(...people.map(({ name, isLocal, hasMicrophone, hasCamera }) => {
-    const item = document.createElement("li");
-    const label = document.createElement("span");
-    label.textContent = isLocal ? `${name} (you)` : name;
-    item.append(label, sign(hasMicrophone ? "i-mic" : "i-mic-off", hasMicrophone, "microphone"), sign(hasCamera ? "i-cam" : "i-cam-off", hasCamera, "camera"));
-    return item;
-  }));
+/** `text` says what is wrong with the connection; null when nothing is. */
+function showState(text) {
+  $("banner").hidden = text === null;
+  $("banner-text").textContent = text ?? "";
+  $("call").dataset.state = text === null ? "connected" : "reconnecting";
 }
 
-function sign(name, isOn, what) {
-  const made = document.createElement("span");
-  made.className = isOn ? "sign" : "sign off";
-  made.setAttribute("role", "img");
-  made.setAttribute("aria-label", `${what} ${isOn ? "on" : "off"}`);
-  made.innerHTML = `<svg><use href="#${name}"/></svg>`;
-  return made;
+function showScreen(isOn) {
+  showToggle($("screen"), isOn, SCREEN);
+  $("sharing").hidden = !isOn;
 }
 
-function toast(text) {
-  const shown = document.createElement("p");
-  shown.textContent = text;
-  $("toasts").append(shown);
-  setTimeout(() => shown.remove(), TOAST_MS);
+function startClock() {
+  const began = performance.now();
+  const show = () => {
+    const seconds = Math.floor((performance.now() - began) / 1000);
+    const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
+    $("clock").textContent = [...(seconds >= 3600 ? [Math.floor(seconds / 3600)] : []), ...parts].join(":");
+  };
+  show();
+  clock = setInterval(show, 1000);
 }
 
 function setUnread(count) {
@@ -133,56 +142,50 @@ function setUnread(count) {
   $("chat").setAttribute("aria-label", count ? `Chat, ${count} unread` : "Chat");
 }
 
-const PANELS = [["chat-panel", "chat"], ["people-panel", "people-button"]];
-
-/** Show one panel, or none. */
-function openPanel(id) {
-  for (const [panel, button] of PANELS) {
-    $(panel).hidden = panel !== id;
-    $(button).setAttribute("aria-pressed", String(panel === id));
-  }
-  if (id === "chat-panel") {
-    setUnread(0);
-    $("message").focus();
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    toasts.show("Invite link copied");
+  } catch { // a page that is not on https:// has no clipboard
+    toasts.show(`Invite link: ${location.href}`);
   }
 }
 
-/** Close the panel that is open; the button that opens it has the focus then. */
-function closePanel() {
-  const [, button] = PANELS.find(([panel]) => !$(panel).hidden) ?? [];
-  openPanel(null);
-  if (button) $(button).focus();
+function openSettings() {
+  menus.list();
+  $("settings").showModal();
 }
 
-const togglePanel = (id) => openPanel($(id).hidden ? id : null);
 const ACTIONS = {
-  mic: () => call?.toggleMicrophone(),
-  cam: () => call?.toggleCamera(),
-  screen: () => call?.toggleScreen().catch((error) => toast(error.message)),
-  chat: () => togglePanel("chat-panel"),
-  "people-button": () => togglePanel("people-panel"),
+  mic: () => call?.toggle("audio"),
+  cam: () => call?.toggle("video"),
+  screen: () => call?.toggleScreen().catch((error) => toasts.show(`Your screen cannot be shared: ${error.message}`)),
+  "stop-sharing": () => call?.stopScreen(),
   leave: () => call?.leave(),
+  "copy-link": copyLink,
+  "settings-button": openSettings,
+  "end-room": () => $("end-dialog").showModal(),
+  "end-for-all": () => complete(roomName).catch((error) => toasts.show(error.message)),
+  rejoin: () => returnToLobby().then(() => $("join").requestSubmit()),
+  "other-room": returnToLobby,
 };
-const KEYS = { m: "mic", v: "cam", s: "screen", c: "chat", p: "people-button" };
+const KEYS = { m: "mic", v: "cam", s: "screen", c: "chat", p: "people-button", "?": "settings-button" };
 
 for (const [id, action] of Object.entries(ACTIONS)) $(id).addEventListener("click", action);
-for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", closePanel);
-$("end-room").addEventListener("click", async () => {
-  if (!confirm("End the call for everybody?")) return;
-  await complete($("room-name").textContent).catch((error) => toast(error.message));
-});
-$("copy-link").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(location.href);
-  toast("Invite link copied");
-});
+$("output-label").hidden = !canChooseOutput;
+$("use-keys").checked = localStorage.getItem("keys") !== "off";
+$("use-keys").addEventListener("change", ({ target }) => localStorage.setItem("keys", target.checked ? "on" : "off"));
+
 document.addEventListener("keydown", (event) => {
   if (!call || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape") return closePanel();
-  if (event.target.closest("input, textarea, select")) return;
+  if (event.key === "Escape") return panels.close();
+  if (!$("use-keys").checked || event.target.closest("input, textarea, select, dialog")) return;
   const id = KEYS[event.key.toLowerCase()];
   if (id && !$(id).hidden) {
     event.preventDefault();
-    ACTIONS[id]();
+    $(id).click();
   }
 });
 window.addEventListener("pagehide", () => call?.leave());
+
+lobby.enter();

@@ -16,6 +16,7 @@ export async function openScreen(onEnded) {
     throw error;
   }
   const [mediaStreamTrack] = stream.getVideoTracks();
+  mediaStreamTrack.contentHint = "detail"; // letters sharp rather than movement smooth
   const track = new LocalVideoTrack(mediaStreamTrack, { name: SCREEN_NAME });
   mediaStreamTrack.addEventListener("ended", onEnded);
   return track;

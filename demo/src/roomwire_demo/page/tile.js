@@ -1,5 +1,7 @@
 // One picture in the grid: a participant's camera, or the screen somebody shares. Shows; decides nothing.
 
+import { icon } from "./icon.js";
+
 const QUALITY_NAMES = ["lost", "very poor", "poor", "fair", "good", "very good"];
 
 function element(tag, className, ...children) {
@@ -7,14 +9,6 @@ function element(tag, className, ...children) {
   made.className = className;
   made.append(...children);
   return made;
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#${name}`);
-  svg.append(use);
-  return svg;
 }
 
 export function initials(name) {
@@ -30,27 +24,40 @@ function hue(name) {
 export class Tile {
   constructor(name, label, { isScreen = false, isLocal = false } = {}) {
     this.avatar = element("div", "avatar", initials(name));
+    this.avatar.setAttribute("aria-hidden", "true");
     this.avatar.style.setProperty("--hue", hue(name));
-    this.muted = element("span", "muted", icon("i-mic-off"));
-    this.muted.title = "Microphone off";
-    this.bars = element("span", "bars", ...[1, 2, 3, 4, 5].map((n) => { const bar = element("i", ""); bar.dataset.n = n; return bar; }));
+    this.muted = element("span", "muted", icon("i-mic-off", "Microphone off"));
+    const text = element("span", "label", label);
+    text.title = label;
+    this.bars = element("span", "bars", ...[1, 2, 3, 4, 5].map(() => element("i", "")));
+    this.bars.setAttribute("role", "img");
     this.bars.hidden = true;
-    this.root = element("figure", "tile", this.avatar, element("figcaption", "", this.muted, element("span", "label", label), this.bars));
+    this.note = element("span", "note");
+    this.root = element("figure", "tile", this.avatar, element("figcaption", "", this.muted, text, this.bars), this.note);
     this.root.dataset.name = name;
     this.root.classList.toggle("screen", isScreen);
     this.root.classList.toggle("local", isLocal);
-    this.note = element("span", "note");
-    this.root.append(this.note);
+    if (isScreen && document.fullscreenEnabled) this.root.append(this.fullscreenButton());
     this.noted = "";
     this.isPaused = false;
     this.showMuted(!isScreen);
     this.video = null;
   }
 
+  fullscreenButton() {
+    const button = element("button", "enlarge", icon("i-enlarge"));
+    button.type = "button";
+    button.setAttribute("aria-label", "Full screen");
+    button.title = "Full screen";
+    button.addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()));
+    return button;
+  }
+
   attachVideo(track) {
     this.detachVideo();
     this.video = track.attach();
     this.video.playsInline = true;
+    this.video.addEventListener("resize", ({ target }) => this.root.classList.toggle("portrait", target.videoHeight > target.videoWidth));
     this.root.prepend(this.video);
     this.showVideo(track.isEnabled);
   }
@@ -95,6 +102,7 @@ export class Tile {
     if (level === null) return;
     this.bars.dataset.level = level;
     this.bars.title = `Connection: ${QUALITY_NAMES[level]}`;
+    this.bars.setAttribute("aria-label", this.bars.title);
   }
 
   remove() {

@@ -1,12 +1,12 @@
-// Buttons that are on or off: icon, name and state always agree.
+// Buttons that are on or off: icon, tooltip and state always agree. The name stays: whether it is on is said by `aria-pressed`.
 
-/** Make `button` show `isOn`. `icon` is a sprite name; with `-off` for what has a crossed-out twin. */
-export function showToggle(button, isOn, { on, off, icon, iconOff = icon }) {
+/** Make `button` show `isOn`. `icon` is a sprite name. */
+export function showToggle(button, isOn, { turnOn, turnOff, icon, iconOff = icon, key }) {
   button.setAttribute("aria-pressed", String(isOn));
-  button.setAttribute("aria-label", isOn ? on : off);
+  button.title = `${isOn ? turnOff : turnOn} (${key})`;
   button.querySelector("use").setAttribute("href", `#${isOn ? icon : iconOff}`);
 }
 
-export const MICROPHONE = { on: "Microphone on", off: "Microphone off", icon: "i-mic", iconOff: "i-mic-off" };
-export const CAMERA = { on: "Camera on", off: "Camera off", icon: "i-cam", iconOff: "i-cam-off" };
-export const SCREEN = { on: "Stop sharing your screen", off: "Share your screen", icon: "i-screen" };
+export const MICROPHONE = { turnOn: "Turn the microphone on", turnOff: "Turn the microphone off", icon: "i-mic", iconOff: "i-mic-off", key: "M" };
+export const CAMERA = { turnOn: "Turn the camera on", turnOff: "Turn the camera off", icon: "i-cam", iconOff: "i-cam-off", key: "V" };
+export const SCREEN = { turnOn: "Share your screen", turnOff: "Stop sharing your screen", icon: "i-screen", key: "S" };
