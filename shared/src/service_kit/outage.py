@@ -4,7 +4,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from service_kit.rest import envelope
+from service_kit.envelope import envelope
 
 log = structlog.get_logger()
 

@@ -11,12 +11,11 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from contract.errors import ERRORS, Refused
+from contract.errors import Refused
 from contract.ids import REQUEST
 from contract.keys import CredentialsVerified, NotVerified
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_kit.audit import AuditLog
 from service_kit.audited import Audited
 from service_kit.bus import BusUnavailable
+from service_kit.envelope import envelope
 from service_kit.methods import READING
 from service_kit.parameters import Parameters
 from service_kit.proxies import TrustedProxies
@@ -76,24 +76,6 @@ def rest_app(
         app.add_middleware(Audited, audit=audit)
     app.add_middleware(RestEdge, authenticate=authenticate, is_open=is_open, policy=policy or EdgePolicy())
     return app
-
-
-def error_body(code: int, message: str | None = None, status: int | None = None) -> dict[str, Any]:
-    """The error body that every helper library understands. `message` and `status` replace those of the table."""
-    kind = ERRORS[code]
-    return {
-        "code": code,
-        "message": message or kind.message,
-        "more_info": f"https://www.twilio.com/docs/errors/{code}",
-        "status": status or kind.status,
-    }
-
-
-def envelope(code: int, message: str | None = None, status: int | None = None) -> JSONResponse:
-    """The answer with an `error_body`."""
-    body = error_body(code, message, status)
-    headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if code == 20003 else None
-    return JSONResponse(body, status_code=body["status"], headers=headers)
 
 
 def not_found(path: str) -> Refused:

@@ -15,7 +15,7 @@ import uvloop
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from service_kit.rest import error_body
+from service_kit.envelope import error_body
 
 DRAIN_DEADLINE_S = 10
 

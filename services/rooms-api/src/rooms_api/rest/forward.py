@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import structlog
 from fastapi import APIRouter, Request
+from service_kit.envelope import envelope
 from service_kit.methods import READING
-from service_kit.rest import envelope, read_body
+from service_kit.rest import read_body
 from service_kit.tracing import TRACE_HEADER, current_trace
 from starlette.responses import Response
 
