@@ -17,7 +17,7 @@ import websockets
 Message = dict[str, Any]
 CHROMIUM_OFFER = (Path(__file__).parent / "fixtures" / "chromium-offer.sdp").read_bytes().decode()
 """One audio, one video and one data section. The client's DTLS side of it never speaks."""
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Closed(Exception):

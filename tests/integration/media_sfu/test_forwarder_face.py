@@ -245,7 +245,7 @@ async def test_the_subscriber_gets_sender_reports_in_its_own_numbers(kit, publis
     elapsed_s = (report.sender_info.ntp_timestamp - 0xE0000000_00000000) / 2**32
     ticks = (report.sender_info.rtp_timestamp - header(packet)[2]) & 0xFFFFFFFF
     assert report.ssrc == 7777
-    assert 0 <= elapsed_s < 3
+    assert 0 <= elapsed_s < 30
     assert abs(ticks - elapsed_s * 48_000) < 48
     assert (1, b"alice") in names[0].chunks[0].items
 
