@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service_kit.audit import AuditLog
@@ -103,12 +104,15 @@ async def _read_form(request: Request) -> Parameters:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises `Refused` 20001 when it has more than `MAX_BODY_BYTES`."""
+    """The whole body. Raises `Refused` 20001 when it has more than `MAX_BODY_BYTES`, or when the client went before its end and hears no answer."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused(20001, "The request body is too large")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Refused(20001, "The request body is too large")
+    except ClientDisconnect as error:
+        raise Refused(20001, "The request body is incomplete") from error
     return bytes(body)
 
 

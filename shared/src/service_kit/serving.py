@@ -18,12 +18,49 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from service_kit.envelope import error_body
 
 DRAIN_DEADLINE_S = 10
+REQUEST_S = 30.0
+KEEP_ALIVE_S = 75
+"""Longer than proxies keep an idle connection (nginx, AWS: 60 s): a proxy that asks on one which we close at that moment answers 502 to its client."""
 
 log = structlog.get_logger()
 
 
 class HttpProtocol(H11Protocol):
-    """Answers what is no HTTP in the error envelope as well: a client that parses our answers meets nothing else."""
+    """
+    Answers what is no HTTP in the error envelope as well: a client that parses our answers meets nothing else.
+
+    A request has `request_s` to arrive whole, the first one from the beginning of the connection: who sends slowly, or nothing, must not hold a
+    connection for ever.
+    """
+
+    request_s = REQUEST_S
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.request_s, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_awaiting_request():
+            self._forget_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.request_s, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_deadline()
+
+    def _is_awaiting_request(self) -> bool:
+        """Tell whether the rest of a request is still to come. A WebSocket has a protocol of its own."""
+        if self.transport.get_protocol() is not self:
+            return False
+        return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def send_400_response(self, msg: str) -> None:
         """The connection is closed after it: where a next request would begin is unknown."""
@@ -54,6 +91,7 @@ async def serve(app: FastAPI, host: str, port: int, **options: Any) -> None:
         server_header=False,
         http=HttpProtocol,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_DEADLINE_S,
         **({"ws": "none"} | options),
     )

@@ -1,6 +1,8 @@
 """The REST edge: authentication first, one error envelope, no redirects."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -119,6 +121,23 @@ async def test_a_body_that_is_too_large_is_refused(client: httpx.AsyncClient) ->
     answer = await client.post("/v1/Rooms", data={"Codec": "x" * 2_000_000})
 
     assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+
+
+async def test_a_client_that_goes_before_the_end_of_its_body_is_no_failure_of_ours() -> None:
+    parts = iter([{"type": "http.request", "body": b"Codec=", "more_body": True}, {"type": "http.disconnect"}])
+    answer: list[Any] = []
+
+    async def receive() -> Any:
+        return next(parts)
+
+    async def send(message: Any) -> None:
+        answer.append(message)
+
+    headers = [(b"authorization", b"Basic " + b64encode(b"AC1:secret"))]
+    path = {"path": "/v1/Rooms", "raw_path": b"/v1/Rooms", "query_string": b""}
+    await app({"type": "http", "method": "POST", "headers": headers, **path}, receive, send)
+
+    assert answer[0]["status"] == 400
 
 
 async def test_a_body_that_is_no_form_is_refused_rather_than_missed(client: httpx.AsyncClient) -> None:
