@@ -61,6 +61,20 @@ def test_the_one_before_is_known_as_well(speakers: Speakers) -> None:
     assert speakers.latest == ("bob", "alice")
 
 
+def test_two_who_speak_at_once_are_both_known(speakers: Speakers) -> None:
+    hear(speakers, 0.0, 2.0, alice=-20.0, bob=-21.0, carol=-80.0)
+
+    assert speakers.latest == ("alice", "bob")
+
+
+def test_who_speaks_comes_before_who_has_spoken(speakers: Speakers) -> None:
+    now = hear(speakers, 0.0, 1.0, alice=-20.0, bob=-80.0, carol=-80.0)
+    now = hear(speakers, now, 3.0, alice=-80.0, bob=-20.0, carol=-80.0)
+    hear(speakers, now, 3.0, alice=-80.0, bob=-20.0, carol=-22.0)
+
+    assert speakers.latest == ("bob", "carol", "alice")
+
+
 def test_who_leaves_is_no_longer_dominant(speakers: Speakers) -> None:
     now = hear(speakers, 0.0, 1.0, alice=-20.0, bob=None)
 

@@ -1,7 +1,7 @@
 """Who speaks: the dominant speaker of a room, from the audio levels that publishers send with their packets (RFC 6464)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SILENCE_DB = -127.0
 SPEECH_DB = -50.0
@@ -15,9 +15,24 @@ SMOOTHING = 0.4
 
 
 @dataclass(slots=True)
-class _Voice:
-    level_db: float = SILENCE_DB
-    louder_since_s: float | None = None
+class _Place:
+    """One of the places among the speakers that must be won: who holds it, and who has been loud enough for it since when."""
+
+    holder: str | None = None
+    louder_since_s: dict[str, float] = field(default_factory=dict)
+
+    def winner(self, holder: str | None, levels_db: Mapping[str, float], now: float) -> str | None:
+        """Who takes the place from its present holder, if anybody does. `levels_db` are those of all who may."""
+        bar, wait_s = SPEECH_DB, 0.0
+        if holder is not None:
+            bar, wait_s = max(bar, levels_db[holder] + MARGIN_DB), TAKEOVER_S
+        if holder != self.holder:
+            self.holder = holder
+            self.louder_since_s.clear()
+        loud = [sid for sid, level in levels_db.items() if level >= bar and sid != holder]
+        self.louder_since_s = {sid: self.louder_since_s.get(sid, now) for sid in loud}
+        waited = [sid for sid, since_s in self.louder_since_s.items() if now >= since_s + wait_s]
+        return max(waited, key=lambda sid: (levels_db[sid], sid), default=None)
 
 
 class Speakers:
@@ -26,8 +41,11 @@ class Speakers:
     """
 
     def __init__(self) -> None:
-        self._voices: dict[str, _Voice] = {}
+        self._levels_db: dict[str, float] = {}
+        """Smoothed, in dBov."""
         self._dominant: list[str] = []
+        self._places = (_Place(), _Place())
+        """The first, and that of the speaker whom the first one is shown: two who talk at once see each other."""
 
     @property
     def latest(self) -> tuple[str, ...]:
@@ -40,42 +58,28 @@ class Speakers:
     def receive_levels(self, levels_db: Mapping[str, float | None], now: float) -> bool:
         """
         The loudest level of each participant with audio since the last call, in dBov (0 loudest, -127 silence; None: nothing came). About five
-        times a second. Returns whether the dominant speaker is another now.
+        times a second. Returns whether the first or the second of `latest` is another now.
         """
-        for gone in self._voices.keys() - levels_db.keys():
-            del self._voices[gone]
-        before = self.dominant()
+        before = self._dominant[: len(self._places)]
         self._dominant = [sid for sid in self._dominant if sid in levels_db]
+        smoothed: dict[str, float] = {}
         for sid, level in levels_db.items():
-            voice = self._voices.setdefault(sid, _Voice())
+            former = self._levels_db.get(sid, SILENCE_DB)
             heard = SILENCE_DB if level is None else level
             # A peak counts more than a pause: rise at once half of the way, fall slowly.
-            voice.level_db += (heard - voice.level_db) * (0.5 if heard > voice.level_db else SMOOTHING / 2)
-        self._choose(now)
-        return self.dominant() != before
+            smoothed[sid] = former + (heard - former) * (0.5 if heard > former else SMOOTHING / 2)
+        self._levels_db = smoothed
+        for index, place in enumerate(self._places):
+            self._fill(index, place, now)
+        return self._dominant[: len(self._places)] != before
+
+    def _fill(self, index: int, place: _Place, now: float) -> None:
+        above, below = self._dominant[:index], self._dominant[index:]
+        levels_db = {sid: level for sid, level in self._levels_db.items() if sid not in above}
+        winner = place.winner(next(iter(below), None), levels_db, now)
+        if winner is not None:
+            self._dominant = [*above, winner, *(sid for sid in below if sid != winner)]
 
     def dominant(self) -> str | None:
         """The dominant speaker, if anybody has spoken."""
         return next(iter(self._dominant), None)
-
-    def _choose(self, now: float) -> None:
-        current = self._dominant[0] if self._dominant else None
-        bar = SPEECH_DB
-        if current is not None:
-            bar = max(bar, self._voices[current].level_db + MARGIN_DB)
-        for voice in self._voices.values():
-            if voice.level_db < bar:
-                voice.louder_since_s = None
-            elif voice.louder_since_s is None:
-                voice.louder_since_s = now
-        wait = TAKEOVER_S if current is not None else 0.0
-        candidates = [
-            (voice.level_db, sid)
-            for sid, voice in self._voices.items()
-            if sid != current and voice.louder_since_s is not None and now >= voice.louder_since_s + wait
-        ]
-        if candidates:
-            _, sid = max(candidates)
-            self._dominant = [sid, *(other for other in self._dominant if other != sid)]
-            for voice in self._voices.values():
-                voice.louder_since_s = None
