@@ -93,3 +93,16 @@ async def test_a_camera_that_firefox_cannot_decode_fails_alone(join_by_firefox: 
     await alice.event("trackSubscriptionFailed", code=53404, track="bob-camera")
     await alice.hears("bob-microphone", hertz("bob"))
     await meets(bob, "alice")
+
+
+async def test_a_camera_that_firefox_cannot_encode_fails_alone(join_by_firefox: Join, join: Join, rest: Rest) -> None:
+    rest.create(video_codecs=["H264"])
+    bob = await join("bob")
+    alice = await join_by_firefox("alice")
+
+    await alice.event("trackPublicationFailed", code=53404, track="alice-camera")
+    await bob.hears("alice-microphone", hertz("alice"))
+    await chat(alice, bob)
+    again = await alice.publish(video("again", source=9))
+    assert again["error"]["code"] == 53404
+    await until(lambda: set(rest.published(alice.sid)) == {"alice-microphone", "alice-chat"}, "REST lists no camera")
