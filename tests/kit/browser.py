@@ -20,7 +20,9 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 
 PAGE = Path(__file__).parent / "page"
-SDK = Path(__file__).parent.parent / "sdk" / "node_modules" / "twilio-video" / "dist" / "twilio-video.js"
+SDKS = Path(__file__).parent.parent / "sdk" / "node_modules"
+SDK = "twilio-video"
+"""The npm package of the newest SDK. Older ones are `twilio-video-2.20` and the like."""
 
 FLAGS = (
     "--no-sandbox",
@@ -308,13 +310,17 @@ class Chromium:
         self._address = address
 
     @asynccontextmanager
-    async def tabs(self) -> AsyncIterator[Callable[[str], Any]]:
-        """Gives a function that opens a tab by name. All are closed at the end; an exception that a page did not catch fails the test."""
+    async def tabs(self, sdk: str = SDK) -> AsyncIterator[Callable[[str], Any]]:
+        """
+        Gives a function that opens a tab by name, with the SDK of this npm package. All are closed at the end; an exception that a page did not catch
+        fails the test.
+        """
 
         async def new_tab(name: str) -> Tab:
             return Tab(await (await self._browser.new_context()).new_page(), name)
 
-        async with tabs(new_tab, lambda page: page.context.close(), self._address) as open_tab:
+        address = self._address.replace(f"/{SDK}/", f"/{sdk}/")
+        async with tabs(new_tab, lambda page: page.context.close(), address) as open_tab:
             yield open_tab
 
     @asynccontextmanager
@@ -355,12 +361,12 @@ async def chromium(devices: Sequence[str] = DEVICES) -> AsyncIterator[Chromium]:
 
 
 class page_server:
-    """Serves `page/` and the SDK of the npm package, unmodified, on a free port of 127.0.0.1."""
+    """Serves `page/` and the SDK of an npm package, unmodified, on a free port of 127.0.0.1. The package's name is the folder in the address."""
 
     def __enter__(self) -> str:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_PageRequest))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_port}/index.html"
+        return f"http://127.0.0.1:{self._server.server_port}/{SDK}/index.html"
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
@@ -369,8 +375,8 @@ class page_server:
 
 class _PageRequest(http.server.SimpleHTTPRequestHandler):
     def translate_path(self, path: str) -> str:
-        name = path.split("?")[0].lstrip("/")
-        return str(SDK if name == "twilio-video.js" else PAGE / name)
+        package, _, name = path.split("?")[0].lstrip("/").partition("/")
+        return str(SDKS / package / "dist" / name if name == "twilio-video.js" else PAGE / name)
 
     def log_message(self, *_: object) -> None:
         pass
