@@ -71,7 +71,8 @@ class Generator:
         self.call(wait)
 
     def reading(self):
-        return take_reading(self.engine, [peer.transport.endpoint for peer in self.peers])
+        with self.engine.halted():
+            return take_reading(self.engine, [peer.transport.endpoint for peer in self.peers])
 
     def close(self) -> None:
         async def close() -> None:

@@ -7,6 +7,8 @@ pin), so that no second libsrtp is linked.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -162,6 +164,15 @@ class Engine:
         endpoint = Endpoint(self._engine, index)
         self._endpoints.append(endpoint)
         return endpoint
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Send and take nothing meanwhile: totals read inside are of one moment. Every late tick is the price, so only for a few milliseconds."""
+        lib.lt_halt(self._engine)
+        try:
+            yield
+        finally:
+            lib.lt_resume(self._engine)
 
     def set_rate(self, scale: float) -> None:
         """Multiply the frame rate of all video by `scale`."""

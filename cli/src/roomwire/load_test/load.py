@@ -166,7 +166,8 @@ class LoadTest:
             if not self._staying:
                 raise SignalingFailed(f"nobody could stay: {next(iter(self._failures.values())).reason}")
             raise Interrupted
-        first = latest = take_reading(engine, endpoints)
+        with engine.halted():
+            first = latest = take_reading(engine, endpoints)
         end = first.time_s + self._settings.duration_s
         while latest.time_s < end and not self._over.is_set():
             await self._pause(min(1.0, max(0.0, end - time.monotonic())))
@@ -175,7 +176,8 @@ class LoadTest:
             self._progress.show(
                 measuring(window, latest.time_s - first.time_s, self._settings.duration_s), latest.time_s
             )
-        return first, latest
+        with engine.halted():
+            return first, take_reading(engine, endpoints)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -207,7 +209,7 @@ class LoadTest:
             received_bps=window.received_octets * 8 / seconds,
             received_packets=window.received,
             lost_packets=window.lost,
-            # Both ends of the window are read one endpoint after the other, so a few packets more may have come than were sent.
+            # What was on its way when the window began came in it, so it may be more than was sent in it.
             delivered_percent=min(100.0, 100 * window.received / owed) if owed else 100.0,
             longest_silence_ms=1000 * last.longest_silence_s,
             loss_percent=100 * window.lost / window.expected if window.expected else 0.0,

@@ -438,7 +438,10 @@ lt_engine *lt_new(uintptr_t protect, uintptr_t unprotect, uintptr_t protect_rtcp
   e->protect = (srtp_function)protect; e->unprotect = (srtp_function)unprotect;
   e->protect_rtcp = (srtp_function)protect_rtcp; e->unprotect_rtcp = (srtp_function)unprotect_rtcp;
   e->epoll = epoll_create1(EPOLL_CLOEXEC); e->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); e->tick_ns = tick_ns; e->rate = 1.0;
-  pthread_mutex_init(&e->mutex, NULL);
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);   /* what Python calls between lt_halt and lt_resume takes it again */
+  pthread_mutex_init(&e->mutex, &attributes);
   for (int i = 0; i < BATCH; i++) {
     e->in_vector[i] = (struct iovec){e->in_data[i], SLOT}; e->out_vector[i] = (struct iovec){e->out_data[i], SLOT};
     e->in_message[i].msg_hdr = (struct msghdr){.msg_iov = &e->in_vector[i], .msg_iovlen = 1, .msg_name = &e->in_name[i], .msg_control = e->in_control[i]};
@@ -534,6 +537,8 @@ int lt_take(lt_engine *e, lt_datagram *out, int most) {
   pthread_mutex_unlock(&e->mutex);
   return n;
 }
+void lt_halt(lt_engine *e) { pthread_mutex_lock(&e->mutex); }
+void lt_resume(lt_engine *e) { pthread_mutex_unlock(&e->mutex); }
 int lt_sent_streams(lt_engine *e, int id, lt_sent *out, int most) {
   pthread_mutex_lock(&e->mutex);
   endpoint_t *p = e->endpoint[id];

@@ -91,6 +91,10 @@ void lt_set_sessions(lt_engine *engine, int endpoint, void *transmit, void *rece
 int lt_add_stream(lt_engine *engine, int endpoint, const lt_plan *plan);
 void lt_set_rate(lt_engine *engine, double scale);
 
+/* Between these two nothing is sent or taken, so that all totals are of one moment. */
+void lt_halt(lt_engine *engine);
+void lt_resume(lt_engine *engine);
+
 int lt_take(lt_engine *engine, lt_datagram *out, int most);
 int lt_sent_streams(lt_engine *engine, int endpoint, lt_sent *out, int most);
 int lt_received_streams(lt_engine *engine, int endpoint, lt_received *out, int most);

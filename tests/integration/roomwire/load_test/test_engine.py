@@ -109,6 +109,19 @@ async def test_each_endpoint_tells_of_all_its_streams():
         assert {s.ssrc for s in publisher.sent_streams()} == {1000, 1001}
 
 
+async def test_nothing_is_sent_while_the_engine_is_halted():
+    with running() as engine:
+        publisher, subscriber = pair(engine)
+        publisher.add_stream(VIDEO)
+        async with relay(publisher, subscriber, lambda packet: False):
+            await until(lambda: video_of(subscriber).received > 0)
+            with engine.halted():
+                before = publisher.sent_streams()
+                await asyncio.sleep(0.05)  # five frames
+                assert publisher.sent_streams() == before
+            await until(lambda: publisher.sent_streams() != before)
+
+
 async def test_lost_video_is_asked_for_and_sent_again():
     with running() as engine:
         publisher, subscriber = pair(engine)
