@@ -261,6 +261,11 @@ static void check_engine(const rw_engine *e) {
     CHECK(map_size(&e->by_up_ssrc) == layers && map_size(&e->by_rtx_ssrc) == repairs && map_size(&e->by_down_ssrc) == downs);
     CHECK(e->touched.count == 0 && e->receivers.count == 0 && e->arena_used <= ARENA_SIZE && e->sending.piece_count <= ARENA_PACKETS);
     CHECK(e->nacking.count <= layers && e->asking.count <= layers);
+    for (uint32_t i = 0; i < e->news.count; i++) CHECK(((peer *)e->news.items[i])->departures->news == (int32_t)i);
+    for (uint32_t i = 0; i < e->probing.count; i++) {
+        enum probe_state state = ((peer *)e->probing.items[i])->departures->probe.state;
+        CHECK(state == PROBE_ASKED || state == PROBE_SENDING);
+    }
 }
 
 static void check_output(rw_engine *e) {
@@ -331,7 +336,7 @@ static void open_down(uint8_t n, uint8_t to, uint8_t of, uint8_t how) {
     if (!(how & 2)) q.rtx_payload_types[102] = 127;
     for (int i = 1; i < 16; i++) q.extensions[i] = (uint8_t)(how & 8 ? 16 - i : how & 16 ? 0 : i + 20);
     q.playout_delay_id = how & 128 ? 9 : how & 16 ? 17 : 0;
-    q.send_time_id = how & 8 ? 5 : how & 4 ? 18 : 0;
+    q.transport_sequence_id = how & 8 ? 5 : how & 4 ? 18 : 0;
     memset(q.cname, 'a', q.cname_length);
     rw_remove_down_track(w.engine, w.downs[n]);
     w.downs[n] = rw_add_down_track(w.engine, w.peers[to % PEERS], w.ups[of % UPS], &q);
@@ -435,7 +440,11 @@ static void put_rtcp(reader *r) {
         case 3: type = 205; put32(body + 4, down_ssrc); if (d) put16(body + 8, (uint16_t)(d->last_out - body[8])); break;
         case 4: type = 206; put32(body + 4, down_ssrc); break;
         case 5: type = 206, count = 4; put32(body + 8, down_ssrc); break;
-        case 6: type = 206, count = 15; memcpy(body + 8, "REMB", 4); break;
+        case 6: /* what came of the latest that were sent */
+            type = 205, count = 15;
+            if (d && d->owner->departures) put16(body + 8, (uint16_t)(d->owner->departures->next - body[8] % 40));
+            if (!(body[10] & 0xfe)) body[10] = 0;
+            break;
         default: type = 205, count = body[0] & 31; break;
         }
         if (kind & 32) size -= 4; /* shorter than it should be */
@@ -473,6 +482,7 @@ static void change_peer(uint8_t n, uint8_t how) {
     case 3: rw_set_send_address(w.engine, handle, NULL); break;
     case 4: rw_set_sessions(w.engine, handle, how & 8 ? NULL : &sessions[n % PEERS], how & 8 ? NULL : &sessions[n % PEERS]); break;
     case 5: rw_set_receive_bitrate(w.engine, handle, (uint64_t)how << (n >> 3)); break;
+    case 6: rw_probe(w.engine, handle, (uint64_t)how << 15, (int64_t)n << 8); break;
     default: w.refuse = how >> 2;
     }
 }
@@ -485,7 +495,7 @@ static void read_all(uint8_t n) {
     rw_read_up_statistics(w.engine, &w.ups[n % UPS], 1, &up);
     rw_read_down_statistics(w.engine, &w.downs[n % DOWNS], 1, &down);
     int32_t level;
-    int64_t estimate;
+    rw_delivery delivery;
     uint8_t records[3000];
     uint64_t dropped;
     int taken = rw_take_records(w.engine, w.peers[n % PEERS], records, sizeof records, &dropped);
@@ -498,7 +508,7 @@ static void read_all(uint8_t n) {
         CHECK(at <= taken);
     }
     rw_take_audio_levels(w.engine, &w.ups[n % UPS], 1, &level);
-    rw_read_estimates(w.engine, &w.peers[n % PEERS], 1, &estimate);
+    for (uint8_t i = 0; i < n % 3 && rw_take_deliveries(w.engine, &delivery, 1); i++) CHECK(table_get(&w.engine->peers, delivery.peer) && delivery.queue >= 0);
     rw_read_counters(w.engine, &counters);
     for (uint8_t i = 0; i < n && rw_take_event(w.engine, &event); i++) CHECK(event.length >= 0 && event.length <= RW_SLOT_SIZE);
 }

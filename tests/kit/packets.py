@@ -153,14 +153,33 @@ def fir(media_ssrc: int, sender_ssrc: int = 1) -> bytes:
     return _rtcp(206, 4, struct.pack("!IIIBBH", sender_ssrc, 0, media_ssrc, 1, 0, 0))
 
 
-def remb(bitrate_bps: int, sender_ssrc: int = 1) -> bytes:
-    exponent = max(0, bitrate_bps.bit_length() - 18)
-    body = (
-        struct.pack("!II", sender_ssrc, 0)
-        + b"REMB"
-        + struct.pack("!I", 1 << 24 | exponent << 18 | bitrate_bps >> exponent)
-    )
-    return _rtcp(206, 15, body + struct.pack("!I", 0x1111))
+def transport_feedback(
+    first: int, ticks: Mapping[int, int], *, reference: int = 0, count: int | None = None, sender_ssrc: int = 1
+) -> bytes:
+    """
+    draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1: which of the packets from number `first` on came, and how many ticks of 250 us after
+    `reference` (in 64 ms); `ticks` in the order of numbers. Every symbol in a vector of one-bit or two-bit symbols, deltas of two octets where needed.
+    """
+    last = max(ticks)
+    count = last - first + 1 if count is None else count
+    symbols: list[int] = []
+    deltas = b""
+    before = 0
+    for number in range(first, first + count):
+        if number not in ticks:
+            symbols.append(0)
+            continue
+        delta, before = ticks[number] - before, ticks[number]
+        symbols.append(1 if 0 <= delta < 256 else 2)
+        deltas += struct.pack("!B" if 0 <= delta < 256 else "!h", delta)
+    chunks = b""
+    for at in range(0, len(symbols), 7):
+        chunk = 0xC000
+        for place, symbol in enumerate(symbols[at : at + 7]):
+            chunk |= symbol << (12 - 2 * place)
+        chunks += struct.pack("!H", chunk)
+    body = struct.pack("!IIHHI", sender_ssrc, 0, first & 0xFFFF, count, (reference & 0xFFFFFF) << 8) + chunks + deltas
+    return _rtcp(205, 15, body + bytes(-len(body) % 4))
 
 
 def sender_report(ssrc: int, ntp: int, time: int, packets: int = 0, octets: int = 0) -> bytes:

@@ -1,11 +1,12 @@
 """What bandwidth profiles do on real lines: nothing on a free one; on a slow one the track that matters least goes, and comes back when there is room."""
 
 import asyncio
+import time
 from math import inf
 
 import pytest
 
-from tests.kit.browser import Tab, video
+from tests.kit.browser import Tab, until, video
 from tests.kit.people import PEOPLE, OpenTab
 from tests.kit.stack import Roomwire
 from tests.kit.udp_relay import Line, UdpRelay
@@ -13,7 +14,7 @@ from tests.kit.udp_relay import Line, UdpRelay
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WATCHED_S = 6.0
-"""Without send times, Chromium's estimates lost a camera within seconds."""
+"""Longer than an estimate from too little needs to lose a camera."""
 
 
 def everything_shown(mode: str) -> dict[str, object]:
@@ -71,3 +72,63 @@ async def test_on_a_slow_line_the_least_track_goes_and_comes_back(
     await bob.sees("wall", 9, more=80)  # for longer than an estimate needs to follow
     print(f"to bob: {line}")
     assert await switched_off(bob) == ["wall"]
+
+
+async def sends_top_layer(tab: Tab) -> bool:
+    streams = await tab.call("statistics", "outbound-rtp")
+    return any(stream.get("frameHeight") == 540 for stream in streams)
+
+
+async def is_wide(tab: Tab, sid: str, width: int) -> bool:
+    shown: list[int] = await tab.call("size", sid)
+    return shown[0] == width
+
+
+async def test_of_simulcast_a_slow_line_gets_the_lowest_layer_and_a_free_one_the_highest(
+    behind: Roomwire, network: UdpRelay, room_name: str, open_tab: OpenTab
+) -> None:
+    alice, bob = await open_tab("alice"), await open_tab("bob")
+    network.up, network.down = Line(0), Line(0)
+    await alice.connect(
+        behind.token("alice"),
+        tracks=[video("alice-camera", source=1, width=960, height=540)],
+        ws_server=behind.ws_server,
+        name=room_name,
+        preferredVideoCodecs="auto",
+    )
+    await until(lambda: sends_top_layer(alice), "alice sends every layer", patience_s=30)
+    network.down = line = Line(1, rate_bps=400_000)
+    profile = everything_shown("grid")
+    await bob.connect(behind.token("bob"), ws_server=behind.ws_server, name=room_name, bandwidthProfile=profile)
+    sid = await bob.remote_track("alice-camera")
+    joined = time.monotonic()
+    await until(lambda: is_wide(bob, sid, 240), "bob sees the lowest layer")
+    await bob.sees("alice-camera", PEOPLE["alice"], more=5)
+    slow = time.monotonic()
+    await bob.sees("alice-camera", PEOPLE["alice"], more=20)
+
+    line.rate_bps = inf
+    free = time.monotonic()
+    await until(lambda: is_wide(bob, sid, 960), "bob sees the highest layer", patience_s=30)
+    await bob.sees("alice-camera", PEOPLE["alice"], more=5)
+    print(
+        f"the lowest layer after {slow - joined:.1f} s, the highest {time.monotonic() - free:.1f} s later\nto bob: {line}"
+    )
+    assert await switched_off(bob) == []
+
+
+async def test_a_camera_without_simulcast_is_made_to_fit_the_line_of_its_only_viewer(
+    behind: Roomwire, network: UdpRelay, room_name: str, open_tab: OpenTab
+) -> None:
+    alice, bob = await open_tab("alice"), await open_tab("bob")
+    network.up, network.down = Line(0), Line(0)
+    camera = video("alice-camera", source=1, width=640, height=480, fps=24)
+    await alice.connect(behind.token("alice"), tracks=[camera], ws_server=behind.ws_server, name=room_name)
+    network.down = line = Line(1, rate_bps=400_000)
+    profile = everything_shown("grid")
+    await bob.connect(behind.token("bob"), ws_server=behind.ws_server, name=room_name, bandwidthProfile=profile)
+    await bob.sees("alice-camera", PEOPLE["alice"], more=150)
+
+    print(f"to bob: {line}")
+    assert await switched_off(bob) == []
+    assert line.lost < 0.05 * line.carried

@@ -204,15 +204,6 @@ async def test_a_subscriber_that_lost_the_picture_while_it_flows_gets_a_new_key_
     )
 
 
-async def test_a_subscribers_remb_is_kept(kit, subscriber):
-    fci = rtp.pack_remb_fci(500_000, [8888])
-
-    subscriber.client.send_rtcp(rtp.RtcpPsfbPacket(rtp.RTCP_PSFB_APP, 1, 0, fci))
-
-    [estimate] = await until(lambda: [n for n in kit.forwarder.bandwidth_estimates([subscriber.transport.handle]) if n])
-    assert abs(estimate - 500_000) < 2000
-
-
 async def test_the_publisher_gets_receiver_reports_and_its_bitrate(kit, publisher):
     kit.forwarder.add_up_track(publisher.transport.handle, VIDEO)
     kit.forwarder.set_receive_bitrate(publisher.transport.handle, 3_000_000)

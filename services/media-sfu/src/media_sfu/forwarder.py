@@ -123,6 +123,33 @@ class DownTrackStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How fast a probe was sent and how fast it arrived; `share` (0 to 1) of its packets came."""
+
+    sent_bps: float
+    arrived_bps: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    What a subscriber's transport-wide feedback told since the last reading, of its video. `octets` came within `span_s` (None in the first reading), headers
+    included, encryption and UDP not. `queue_s` is how much longer the fastest of these packets was under way than the fastest of the last 10 to 20 s:
+    the queue that did not empty. `lost` packets, those of a probe apart, may be negative: they came late after
+    all.
+    """
+
+    peer: PeerHandle
+    packets: int
+    octets: int
+    lost: int
+    span_s: float | None
+    queue_s: float
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedPacket:
     """
     A plain RTP packet, numbered and timed as a subscriber would see it, or a sender report of its track (RTCP type 200, once a second). Late ones come out of
@@ -225,8 +252,14 @@ class Forwarder(Protocol):
     def take_audio_levels(self, up_tracks: Sequence[UpTrackHandle]) -> list[int | None]:
         """The loudest of each since the last call, 0 (loudest) to -127 dBov (RFC 6464); None when nothing came, or without the extension."""
 
-    def bandwidth_estimates(self, peers: Sequence[PeerHandle]) -> list[int | None]:
-        """What each peer believes it can receive, in bits per second, by its last REMB; None when it sent none."""
+    def take_deliveries(self) -> list[Delivery]:
+        """Of every peer whose transport-wide feedback came since the last call."""
+
+    def probe(self, peer: PeerHandle, bitrate_bps: int, length_s: float) -> None:
+        """
+        Send padding at this rate for so long, to learn whether it arrives as fast: a `Delivery` tells. Nothing happens while a probe of the peer is being
+        sent, or when no down track of it has RTX and transport-wide numbers.
+        """
 
     def counters(self) -> Mapping[str, int]:
         """Counts since the start, for `/metrics`: packets and octets in and out, drops by reason, NACKs, PLIs, batches."""

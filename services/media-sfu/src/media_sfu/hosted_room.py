@@ -3,7 +3,7 @@ One room at this node: carries out what its core decides, and tells the core wha
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from contract.media import (
 from media_sfu.core import actions
 from media_sfu.core.room import IdMakers, LocalTransport, Room
 from media_sfu.data_channels import Clock
-from media_sfu.forwarder import Address, DownTrackHandle, Forwarder, PeerHandle, UpTrackHandle
+from media_sfu.forwarder import Address, Delivery, DownTrackHandle, Forwarder, PeerHandle, UpTrackHandle
 from media_sfu.peer_transport import PeerTransport, TransportConnected, TransportEvent
 from media_sfu.shared_port import SharedPort
 
@@ -142,13 +142,17 @@ class HostedRoom:
                 self._lost(participant_sid, closed_by_client=False)
         up = self._forwarder.up_track_statistics(list(self._up_tracks.values()))
         down = self._forwarder.down_track_statistics(list(self._down_tracks.values()))
-        estimates = self._forwarder.bandwidth_estimates(list(self._participants))
         self._core.receive_statistics(
             dict(zip(self._up_tracks, up, strict=True)),
             dict(zip(self._down_tracks, down, strict=True)),
-            dict(zip(self._participants.values(), estimates, strict=True)),
             now,
         )
+        self._perform_all()
+
+    def receive_deliveries(self, deliveries: Mapping[PeerHandle, Delivery]) -> None:
+        """What subscribers' feedback told, those of other rooms too; about five times a second, also when there is none."""
+        own = {sid: deliveries[handle] for handle, sid in self._participants.items() if handle in deliveries}
+        self._core.receive_deliveries(own, self._clock())
         self._perform_all()
 
     async def close(self) -> None:
@@ -286,6 +290,10 @@ class HostedRoom:
         handle = self._down_tracks[action.participant_sid, action.subscription_id]
         self._forwarder.set_playout_delay(handle, action.delay_s)
 
+    def _probe_downlink(self, action: actions.ProbeDownlink) -> None:
+        transport = self._transports[action.participant_sid]
+        self._forwarder.probe(transport.handle, action.bitrate_bps, action.length_s)
+
     def _request_keyframe(self, action: actions.RequestKeyframe) -> None:
         self._forwarder.request_keyframe(self._up_tracks[action.name], action.layer)
 
@@ -405,6 +413,7 @@ _PERFORMERS: dict[type, Callable[[HostedRoom, Any], None]] = {  # Any: each take
     actions.ResumeDownTrack: HostedRoom._resume_down_track,
     actions.SetTargetLayer: HostedRoom._set_target_layer,
     actions.SetPlayoutDelay: HostedRoom._set_playout_delay,
+    actions.ProbeDownlink: HostedRoom._probe_downlink,
     actions.RequestKeyframe: HostedRoom._request_keyframe,
     actions.SetReceiveBitrate: HostedRoom._set_receive_bitrate,
     actions.OpenChannel: HostedRoom._open_channel,

@@ -105,6 +105,12 @@ class Node:
         for room in self.rooms:
             room.handle_second()
 
+    def handle_deliveries(self) -> None:
+        """Call about five times a second: what subscribers' feedback told."""
+        deliveries = {delivery.peer: delivery for delivery in self._forwarder.take_deliveries()}
+        for room in self.rooms:
+            room.receive_deliveries(deliveries)
+
     async def close(self) -> None:
         """Close every peer, then the port."""
         rooms, self._rooms = list(self._rooms.values()), {}

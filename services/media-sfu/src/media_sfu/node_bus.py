@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 OUTBOX_LIMIT = 10_000
 LOAD_INTERVAL_S = 1.0
+DELIVERIES_INTERVAL_S = 0.2
 FACT_PAUSE_S = 0.5
 """Between two attempts at a fact."""
 FACT_TIMEOUT_S = 2.0
@@ -90,7 +91,9 @@ class NodeBus:
             await self._bus.listen(subjects.ALL_ROOM_EVENTS, TypeAdapter(RoomEvent), receive_event),
             await self._bus.listen(subjects.ROOM_REVISIONS, TypeAdapter(RoomRevisions), receive_revisions),
         ]
-        async with background(self._publish_signals(), self._tell_facts(), self._each_second(node)):
+        async with background(
+            self._publish_signals(), self._tell_facts(), self._each_second(node), self._each_reading(node)
+        ):
             yield
             for subscription in subscriptions:
                 await subscription.stop()
@@ -130,6 +133,11 @@ class NodeBus:
             self._measure_load()
             await self._publish_load(node)
             await asyncio.sleep(LOAD_INTERVAL_S)
+
+    async def _each_reading(self, node: Node) -> None:
+        while True:
+            node.handle_deliveries()
+            await asyncio.sleep(DELIVERIES_INTERVAL_S)
 
     def _measure_load(self) -> None:
         cpu_s, now = time.process_time(), time.monotonic()

@@ -65,9 +65,14 @@ FAMILIES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
         {"keyframe_requests_sent": "sfu", "keyframe_requests_received": "subscriber"},
     ),
     "rtcp_packets": (
-        "RTCP packets: all received, and of those sent the reports and the transport-wide feedback.",
+        "RTCP packets: all received and of those the transport-wide feedback; of those sent the reports and the transport-wide feedback.",
         "kind",
-        {"rtcp_in": "received", "reports_sent": "report", "arrivals_sent": "transport_feedback"},
+        {
+            "rtcp_in": "received",
+            "arrivals_received": "transport_feedback_received",
+            "reports_sent": "report",
+            "arrivals_sent": "transport_feedback",
+        },
     ),
     "special_packets": (
         "RTP received that is no new media: retransmissions, and padding that probes for bandwidth.",
@@ -85,10 +90,11 @@ PLAIN: Mapping[str, tuple[str, str]] = {
     "gso_datagrams_out": ("gso_datagrams", "Datagrams that left by UDP GSO; their share of all out is the GSO share."),
     "gso_refused": ("gso_refused", "Messages that the kernel or device would not segment; sent one by one."),
     "batches_out": ("batches_out", "Calls that sent something."),
-    "send_time_no_room": (
-        "send_time_no_room",
-        "Packets sent without a send time: their header extensions left no room.",
+    "number_no_room": (
+        "number_no_room",
+        "Packets sent without a transport-wide number: their header extensions left no room.",
     ),
+    "fillers_sent": ("fillers_sent", "Packets of padding sent to learn what subscribers can receive."),
 }
 
 

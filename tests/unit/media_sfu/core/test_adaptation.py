@@ -10,19 +10,22 @@ from media_sfu.core.actions import (
     ChannelParameters,
     OpenChannel,
     PauseDownTrack,
+    ProbeDownlink,
     RequestKeyframe,
     ResumeDownTrack,
     SendMessage,
     SendSignal,
     SetPlayoutDelay,
+    SetReceiveBitrate,
     SetTargetLayer,
     StartDownTrack,
     UpTrackName,
 )
-from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+from media_sfu.forwarder import Delivery, DownTrackStatistics, PeerHandle, Probe, UpTrackStatistics
 
 from tests.kit.media_room import (
     AUDIO,
+    CAMERA,
     CAMERA_ID,
     MICROPHONE_ID,
     VIDEO,
@@ -110,13 +113,26 @@ def down(octets: int, lost: float = 0.0) -> DownTrackStatistics:
     )
 
 
+def deliver(
+    scene: Scene, now: float, bps: float, queue_s: float = 0.0, lost: int = 0, probe: Probe | None = None
+) -> None:
+    """What Bob's feedback told in a fifth of a second."""
+    delivery = Delivery(PeerHandle(1), 20, int(bps / 40), lost, 0.2, queue_s, probe)
+    scene.room.receive_deliveries({"bob": delivery}, now)
+
+
+def fill(scene: Scene, bps: float, now: float = 2.0, lost: int = 2) -> None:
+    """Bob's line shows a queue and loses packets, and lets so much through."""
+    for fifth in range(3):
+        deliver(scene, now + fifth / 5, bps, queue_s=0.3, lost=lost)
+
+
 def seconds_pass(scene: Scene, start: int, seconds: int, layers: tuple[int, ...], lost: float = 0.0) -> None:
     """Statistics of so many seconds; `layers` are octets a second, the highest is what Bob gets."""
     for second in range(start, start + seconds):
         scene.room.receive_statistics(
             {SOURCE: up(tuple(octets * (second + 1) for octets in layers))},
             {("bob", "MTcamera-1"): down(layers[-1] * (second + 1), lost)},
-            {},
             float(second),
         )
 
@@ -210,12 +226,59 @@ def test_the_application_bound_is_kept(scene: Scene) -> None:
     assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 1, 3)]
 
 
-def test_a_lossy_line_gets_a_lower_layer(scene: Scene) -> None:
+def test_a_full_line_gets_a_lower_layer_at_once(scene: Scene) -> None:
+    """600 kbit/s came, 85 % of that is the budget: the layer of 400 kbit/s fits, and the one of 2 Mbit/s stops before it comes."""
     seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
     scene.actions()
-    seconds_pass(scene, 2, 1, (12_500, 50_000, 250_000), lost=0.5)
+    fill(scene, 600_000)
 
-    assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 1, 3)]
+    assert scene.actions(PauseDownTrack, ResumeDownTrack, SetTargetLayer, RequestKeyframe) == [
+        PauseDownTrack("bob", "MTcamera-1"),
+        ResumeDownTrack("bob", "MTcamera-1"),
+        SetTargetLayer("bob", "MTcamera-1", 1, 3),
+        RequestKeyframe(SOURCE),
+    ]
+
+
+def test_a_track_goes_off_only_when_its_lowest_layer_does_not_fit(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
+    fill(scene, 130_000)
+    assert told(scene, "track_switch_off") == []
+
+    seconds_pass(scene, 4, 1, (20_000, 50_000, 250_000))
+    assert told(scene, "track_switch_off") == [{"type": "track_switch_off", "off": ["MTcamera"], "on": []}]
+
+
+def test_a_queue_without_loss_switches_nothing_off_until_it_has_stayed(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (50_000, 50_000, 50_000))
+    fill(scene, 130_000, lost=0)
+    assert told(scene, "track_switch_off") == []
+
+    fill(scene, 130_000, now=3.2, lost=0)
+    assert told(scene, "track_switch_off") == [{"type": "track_switch_off", "off": ["MTcamera"], "on": []}]
+
+
+def test_a_bounded_line_is_probed_and_what_it_proves_is_used(scene: Scene) -> None:
+    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
+    fill(scene, 130_000)
+    scene.actions()
+    deliver(scene, 4.0, 100_000)
+    assert scene.actions(ProbeDownlink) == [ProbeDownlink("bob", 600_000, 0.04)]
+
+    deliver(scene, 4.2, 100_000, probe=Probe(600_000, 600_000, 1.0))
+    assert scene.actions(SetTargetLayer, RequestKeyframe) == [
+        SetTargetLayer("bob", "MTcamera-1", 1, 3),
+        RequestKeyframe(SOURCE),
+    ]
+    deliver(scene, 4.8, 400_000)
+    assert scene.actions(ProbeDownlink) == [ProbeDownlink("bob", 1_800_000, 0.04)]
+
+
+def test_a_line_that_was_never_full_is_not_probed(scene: Scene) -> None:
+    for fifth in range(50):
+        deliver(scene, fifth / 5, 2_000_000)
+
+    assert scene.actions(ProbeDownlink) == []
 
 
 def test_behind_a_lossy_line_pictures_are_held_back(scene: Scene) -> None:
@@ -397,3 +460,56 @@ def test_messages_that_make_no_sense_change_nothing(scene: Scene, text: str) -> 
     scene.room.receive_message("nobody", "nobody's label", text, 1.0)
 
     assert scene.actions() == []
+
+
+@pytest.fixture
+def pair() -> Scene:
+    """Alice publishes a camera of one layer and 1 Mbit/s; Bob sees it, with a bandwidth profile."""
+    scene = Scene()
+    scene.open("alice", "chromium_audio_video_data", desired(1, CAMERA))
+    watch_camera(scene, "bob")
+    scene.actions()
+    scene.room.receive_statistics({SINGLE: up((0,))}, {}, 0.0)
+    scene.room.receive_statistics({SINGLE: up((125_000,))}, {}, 1.0)
+    return scene
+
+
+SINGLE = UpTrackName("alice", CAMERA_ID)
+
+
+def watch_camera(scene: Scene, sid: str) -> None:
+    scene.open(
+        sid,
+        "chromium_viewer",
+        desired(1, subscription("MTcamera", VIDEO)),
+        media_signaling=ASKED,
+        bandwidth_profile={"video": {"mode": "grid"}},
+    )
+    say(scene, sid, "track_switch_off", {"type": "ready"})
+    for peer in ("alice", sid):
+        scene.room.handle_connected(peer, 0.0)
+
+
+def test_who_sends_one_layer_is_asked_for_what_the_only_viewer_can_take(pair: Scene) -> None:
+    """400 kbit/s came: 85 % of that is Bob's budget, 90 % of the budget the camera's limit, and the microphone has 100 kbit/s."""
+    fill(pair, 400_000)
+
+    assert pair.actions(SetReceiveBitrate, PauseDownTrack) == [SetReceiveBitrate("alice", 406_000)]
+
+
+def test_the_limit_goes_when_the_line_is_free_again(pair: Scene) -> None:
+    fill(pair, 400_000)
+    pair.actions()
+    deliver(pair, 4.0, 300_000)
+    assert pair.actions(ProbeDownlink) == [ProbeDownlink("bob", 1_020_000, 0.04)]
+    deliver(pair, 4.2, 300_000, probe=Probe(3_000_000, 3_000_000, 1.0))
+
+    assert pair.actions(SetReceiveBitrate) == [SetReceiveBitrate("alice", 3_100_000)]
+
+
+def test_one_viewer_with_a_slow_line_does_not_spoil_the_picture_of_others(pair: Scene) -> None:
+    watch_camera(pair, "carol")
+    pair.actions()
+    fill(pair, 400_000)
+
+    assert pair.actions(SetReceiveBitrate, PauseDownTrack) == [PauseDownTrack("bob", "MTcamera-1")]

@@ -244,7 +244,7 @@ def test_new_sections_get_the_next_mid_and_the_numbers_of_the_browser() -> None:
     assert list(parts) == ["0", "1", "2", "3"]
     assert parts["2"][0] == "m=video 9 UDP/TLS/RTP/SAVPF 96 97"
     assert "a=msid:alice v2" in parts["2"]
-    assert not [line for line in parts["2"] if "transport" in line]
+    assert "a=rtcp-fb:96 transport-cc" in parts["2"]
     assert "a=setup:actpass" in parts["3"]
     assert set(ours.down_tracks) == {"v1"}
     accept(ours, proposal)
@@ -252,11 +252,11 @@ def test_new_sections_get_the_next_mid_and_the_numbers_of_the_browser() -> None:
     assert ours.remote_sctp is not None
 
 
-def test_subscribers_of_video_get_send_times_which_their_estimate_needs_and_no_mid() -> None:
+def test_subscribers_of_video_are_sent_numbers_of_ours_and_tell_when_each_came() -> None:
     ours, _ = answered("chromium_viewer", video("v1"))
 
     extensions = ours.down_tracks["v1"].extensions
-    assert codecs.ABS_SEND_TIME in extensions
+    assert codecs.TRANSPORT_SEQUENCE in extensions
     assert codecs.MID not in extensions
 
 

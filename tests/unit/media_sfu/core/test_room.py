@@ -179,7 +179,7 @@ def test_codecs_are_reported_as_they_are_heard(scene: Scene) -> None:
     reported = []
     for packets in ((0, 0), (7, 0), (9, 1), (11, 2)):
         up = {name: statistics(count) for name, count in zip((microphone, camera), packets, strict=True)}
-        scene.room.receive_statistics(up, {}, {}, 1.0)
+        scene.room.receive_statistics(up, {}, 1.0)
         reported.append(scene.actions(ReportCodecs))
 
     assert reported == [
@@ -193,16 +193,16 @@ def test_codecs_are_reported_as_they_are_heard(scene: Scene) -> None:
 def test_a_codec_is_reported_once_for_a_peer(scene: Scene) -> None:
     scene.open("alice", "chromium_audio_video_data", desired(1, MICROPHONE))
     microphone, camera = UpTrackName("alice", MICROPHONE_ID), UpTrackName("alice", CAMERA_ID)
-    scene.room.receive_statistics({microphone: statistics(1)}, {}, {}, 1.0)
+    scene.room.receive_statistics({microphone: statistics(1)}, {}, 1.0)
     scene.desire("alice", desired(2))
     scene.desire("alice", desired(3, CAMERA, MICROPHONE))
     scene.actions()
 
-    scene.room.receive_statistics({microphone: statistics(2), camera: statistics(0)}, {}, {}, 2.0)
+    scene.room.receive_statistics({microphone: statistics(2), camera: statistics(0)}, {}, 2.0)
     assert scene.actions(ReportCodecs) == []
     scene.room.close_peer(ClosePeer(participant_sid="alice", lease_epoch=1), 3.0)
     scene.open("alice", "chromium_audio_video_data", desired(4, MICROPHONE))
-    scene.room.receive_statistics({microphone: statistics(1)}, {}, {}, 4.0)
+    scene.room.receive_statistics({microphone: statistics(1)}, {}, 4.0)
     assert scene.actions(ReportCodecs) == [ReportCodecs("alice", ("opus",))]
 
 

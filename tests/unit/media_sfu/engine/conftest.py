@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from media_sfu.engine import PacketForwarder
-from media_sfu.engine.forwarder import AUDIO_LEVEL, SEND_TIME
+from media_sfu.engine.forwarder import AUDIO_LEVEL, SEND_TIME, TRANSPORT_SEQUENCE
 from media_sfu.forwarder import (
     Address,
     DownTrackHandle,
@@ -46,7 +46,7 @@ VIEW = DownTrackParameters(
     rtx_ssrc=0xAAAB,
     payload_types={"VP8": 120, "H264": 126, "opus": 109, "red": 110},
     rtx_payload_types={"VP8": 124, "H264": 127},
-    extensions={SEND_TIME: 5, ORIENTATION: 7, AUDIO_LEVEL: 9},
+    extensions={TRANSPORT_SEQUENCE: 5, ORIENTATION: 7, AUDIO_LEVEL: 9},
     cname="alice",
 )
 

@@ -176,17 +176,17 @@ def mapped(
     elements: Sequence[tuple[int, bytes]],
     room: int,
     ids: Mapping[int, int],
-    send_time: tuple[int, bytes],
+    own: tuple[int, bytes],
     *,
     two_byte: bool,
 ) -> list[tuple[int, bytes]]:
     """
-    The header extension elements that a subscriber gets of these, in a block of `room` octets. `ids` are its own by the publisher's; `send_time` its id for
-    that (0: none) and the time.
+    The header extension elements that a subscriber gets of these, in a block of `room` octets. `ids` are its own by the publisher's; `own` the one that is written
+    where it finds room, and its id (0: none).
     """
     head, largest = (2, 255) if two_byte else (1, 14)
     kept = [(ids[number], value) for number, value in elements if 0 < ids.get(number, 0) <= largest]
     used = sum(head + len(value) for _, value in kept)
-    if 0 < send_time[0] <= largest and used + head + 3 <= room:
-        kept.append(send_time)
+    if 0 < own[0] <= largest and used + head + len(own[1]) <= room:
+        kept.append(own)
     return kept

@@ -119,13 +119,14 @@ def test_redundancy_that_lies_about_its_blocks_is_not_taken_apart(make_room, pay
     assert room.publish(rtp(1, 960, payload, ssrc=0x4441, payload_type=63)) == []
 
 
-AT_TEN = bytes([0x28, 0, 0])  # 10 s in 6.18 fixed point
+FIRST, SECOND = b"\0\0", b"\0\1"
+"""Transport-wide numbers."""
 
 
 def test_extensions_get_the_subscribers_ids_and_the_rest_is_blanked(camera):
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({4: b"0", 3: b"\x01", 9: b"??"})))
 
-    assert packet.extensions == {7: b"\x01", 5: AT_TEN}
+    assert packet.extensions == {7: b"\x01", 5: FIRST}
 
 
 def test_two_byte_extensions_are_mapped_as_well(camera):
@@ -133,42 +134,49 @@ def test_two_byte_extensions_are_mapped_as_well(camera):
 
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions))
 
-    assert packet.extensions == {7: b"\x02", 5: AT_TEN}
+    assert packet.extensions == {7: b"\x02", 5: FIRST}
 
 
-def test_the_send_time_is_the_time_of_sending_not_the_publishers(camera):
-    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"})), now=2.5)
+def test_a_subscribers_packets_are_numbered_whatever_their_track(make_room, engine):
+    room = make_room(replace(CAMERA, extensions={TRANSPORT_SEQUENCE: 1}))
+    other = engine.add_up_track(room.publisher, replace(CAMERA, ssrcs=(0x5551,), rtx_ssrcs=(0x5552,)))
+    engine.add_down_track(room.subscriber, other, replace(VIEW, ssrc=0xBBBB, rtx_ssrc=0xBBBC))
+    block = one_byte_extensions({1: b"nn"})
 
-    assert packet.extensions == {5: bytes([0x0A, 0, 0])}  # 2.5 s in 6.18 fixed point
+    first = room.publish(rtp(1, 0, vp8(key=True), extensions=block))
+    second = room.publish(rtp(1, 0, vp8(key=True), ssrc=0x5551, extensions=one_byte_extensions({2: b"abc"})))
+    [third] = room.publish(rtp(2, 0, vp8(), extensions=block))
+
+    assert [p.extensions[5] for p in (*first, *second, third)] == [b"\0\0", b"\0\1", b"\0\2"]
 
 
-@pytest.mark.parametrize("extensions", [one_byte_extensions({1: b"nn"}), two_byte_extensions({1: b"nnn"})])
-def test_the_send_time_takes_the_room_of_the_publishers_transport_wide_number(make_room, extensions):
+@pytest.mark.parametrize("extensions", [one_byte_extensions({1: b"nn"}), two_byte_extensions({1: b"nn"})])
+def test_a_number_takes_the_room_of_the_publishers(make_room, extensions):
     room = make_room(replace(CAMERA, extensions={TRANSPORT_SEQUENCE: 1}))
     data = rtp(1, 0, vp8(key=True), extensions=extensions)
 
     [packet] = room.publish(data)
 
-    assert packet.extensions == {5: AT_TEN}
+    assert packet.extensions == {5: FIRST}
     assert [len(sent) for to, sent in room.sent if to == SUBSCRIBER] == [len(data)]
 
 
 @pytest.mark.parametrize(
     ("extensions", "left"),
     [
-        (one_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
-        (two_byte_extensions({1: b"nn"}), {}),
-        (one_byte_extensions({3: b"\x01", 1: b"n"}), {7: b"\x01"}),
+        (one_byte_extensions({3: b"\x01\x01"}), {7: b"\x01\x01"}),
+        (two_byte_extensions({1: b"nn", 3: b"\x01\1"}), {7: b"\x01\1", 5: FIRST}),
+        (two_byte_extensions({3: b"\x01\1"}), {7: b"\x01\1"}),
     ],
 )
-def test_without_room_there_is_no_send_time(camera, extensions, left):
+def test_without_room_there_is_no_number(camera, extensions, left):
     [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions))
 
     assert packet.extensions == left
-    assert camera.count("send_time_no_room") == 1
+    assert camera.count("number_no_room") == (5 not in left)
 
 
-def test_no_send_time_is_written_into_an_extension_of_another_kind(camera):
+def test_no_number_is_written_into_an_extension_of_another_kind(camera):
     unknown = b"\xca\xfe\x00\x01elem"
     camera.publish(rtp(1, 0, vp8(key=True), extensions=unknown))
 
@@ -176,16 +184,16 @@ def test_no_send_time_is_written_into_an_extension_of_another_kind(camera):
     assert sent[12:20] == b"\xca\xfe\x00\x01\0\0\0\0"
 
 
-def test_what_is_sent_again_as_rtx_has_the_time_of_that(camera):
+def test_what_is_sent_again_as_rtx_has_a_number_of_its_own(camera):
     extensions = one_byte_extensions({2: b"abc", 3: b"\x01"})
     [first] = camera.publish(rtp(1, 0, vp8(key=True), extensions=extensions), now=10.0)
     [again] = camera.feedback(nack(0xAAAA, first.seq), now=10.5)
 
-    assert first.extensions == {7: b"\x01", 5: AT_TEN}
-    assert again.extensions == {7: b"\x01", 5: bytes([0x2A, 0, 0])}
+    assert first.extensions == {7: b"\x01", 5: FIRST}
+    assert again.extensions == {7: b"\x01", 5: SECOND}
 
 
-def test_without_rtx_there_is_no_send_time_so_that_a_repetition_is_identical(make_room):
+def test_without_rtx_there_is_no_number_so_that_a_repetition_is_identical(make_room):
     room = make_room(down=replace(VIEW, rtx_ssrc=None, rtx_payload_types={}))
     packet = rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"}))
 
@@ -331,7 +339,7 @@ def test_every_call_refuses_a_removed_peer(camera):
         lambda: camera.engine.request_keyframe(camera.up),
         lambda: camera.engine.up_track_statistics([camera.up]),
         lambda: camera.engine.take_audio_levels([camera.up]),
-        lambda: camera.engine.bandwidth_estimates([camera.subscriber, camera.publisher]),
+        lambda: camera.engine.probe(camera.publisher, 1_000_000, 0.04),
         lambda: camera.engine.set_target_layer(camera.down, 0, 0),
     ):
         with pytest.raises(StaleHandle):
@@ -377,7 +385,7 @@ KNOWS_PLAYOUT = replace(VIEW, extensions={**VIEW.extensions, PLAYOUT: 8})
     [
         (b"", {}),
         (one_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
-        (one_byte_extensions({3: b"\x01", 9: b"??"}), {7: b"\x01", 5: AT_TEN}),
+        (one_byte_extensions({3: b"\x01", 9: b"??"}), {7: b"\x01", 5: FIRST}),
         (two_byte_extensions({3: b"\x01"}), {7: b"\x01"}),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from media_sfu.engine import PacketForwarder
-from media_sfu.engine.forwarder import SEND_TIME
+from media_sfu.engine.forwarder import TRANSPORT_SEQUENCE
 
 from tests.kit.packets import extension_elements, is_rtcp, one_byte_extensions, read_rtp, rtp, two_byte_extensions, vp8
 from tests.unit.media_sfu.engine.conftest import CAMERA, PUBLISHER, SIMULCAST, SUBSCRIBER, VIEW, join
@@ -180,18 +180,18 @@ def test_without_loss_the_subscriber_sees_no_gap_and_time_goes_forward(walk):
 @given(
     elements=st.dictionaries(st.integers(1, 14), st.binary(min_size=1, max_size=6), min_size=1, max_size=8),
     ids=st.dictionaries(st.integers(1, 14), st.integers(0, 20)),
-    send_time_id=st.integers(0, 20),
+    number_id=st.integers(0, 20),
     two_byte=st.booleans(),
 )
 def test_header_extensions_are_the_models(
-    elements: dict[int, bytes], ids: dict[int, int], send_time_id: int, two_byte: bool
+    elements: dict[int, bytes], ids: dict[int, int], number_id: int, two_byte: bool
 ) -> None:
     """Ids may come twice: the elements are compared, not a mapping of them."""
     engine = PacketForwarder.without_socket()
     publisher, subscriber = join(engine, PUBLISHER), join(engine, SUBSCRIBER)
     names = {f"urn:{number}": number for number in range(1, 15)}
     up = engine.add_up_track(publisher, replace(CAMERA, extensions=names))
-    theirs = {f"urn:{number}": own for number, own in ids.items()} | {SEND_TIME: send_time_id}
+    theirs = {f"urn:{number}": own for number, own in ids.items()} | {TRANSPORT_SEQUENCE: number_id}
     engine.add_down_track(subscriber, up, replace(VIEW, extensions=theirs))
     block = (two_byte_extensions if two_byte else one_byte_extensions)(elements)
     packet = rtp(1, 0, vp8(key=True), extensions=block)
@@ -199,9 +199,7 @@ def test_header_extensions_are_the_models(
     [sent] = [data for to, data in engine.work([(PUBLISHER, packet)], 10.0) if to == SUBSCRIBER and not is_rtcp(data)]
     engine.close()
 
-    expected = mapped(
-        list(elements.items()), len(block) - 4, ids, (send_time_id, bytes([0x28, 0, 0])), two_byte=two_byte
-    )
+    expected = mapped(list(elements.items()), len(block) - 4, ids, (number_id, b"\0\0"), two_byte=two_byte)
     assert len(sent) == len(packet)
     assert extension_elements(sent) == expected
     assert read_rtp(sent).payload == vp8(key=True)

@@ -137,6 +137,15 @@ class SetPlayoutDelay:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeDownlink:
+    """`Forwarder.probe`."""
+
+    participant_sid: str
+    bitrate_bps: int
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RequestKeyframe:
     """`Forwarder.request_keyframe`; `layer` None asks for every layer that somebody waits for."""
 
@@ -240,6 +249,7 @@ Action = (
     | ResumeDownTrack
     | SetTargetLayer
     | SetPlayoutDelay
+    | ProbeDownlink
     | RequestKeyframe
     | SetReceiveBitrate
     | OpenChannel

@@ -3,7 +3,7 @@ What each subscriber gets of its video tracks (layer, or nothing for now), what 
 media signaling. Which tracks there are is `room`'s affair.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -17,18 +17,29 @@ from media_sfu.core.actions import (
     ChannelParameters,
     OpenChannel,
     PauseDownTrack,
+    ProbeDownlink,
     RequestKeyframe,
     ResumeDownTrack,
     SendMessage,
     SetPlayoutDelay,
+    SetReceiveBitrate,
     SetTargetLayer,
     UpTrackName,
 )
 from media_sfu.core.bandwidth.allocation import NOMINAL_BPS, RANKS, Candidate, allocate, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
 from media_sfu.core.bandwidth.playout_delay import PlayoutDelays
+from media_sfu.core.bandwidth.probing import LENGTH_S
 from media_sfu.core.bandwidth.profile import UNBOUNDED, SwitchOff, VideoProfile, video_profile
 from media_sfu.core.bandwidth.publisher_hints import PublisherHints
+from media_sfu.core.bandwidth.publisher_limit import (
+    AUDIO_BPS,
+    VIDEO_BPS,
+    limitable,
+    receive_bps,
+    shares_bps,
+    video_limit,
+)
 from media_sfu.core.media_signaling import (
     ClientReset,
     Dimensions,
@@ -43,7 +54,10 @@ from media_sfu.core.network_quality import FlowQuality, MediaQuality, NetworkQua
 from media_sfu.core.peer import Down, Peer
 from media_sfu.core.speakers import Speakers
 from media_sfu.core.statistics import DownTrackName, Rates
-from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+from media_sfu.forwarder import Delivery, DownTrackStatistics, UpTrackStatistics
+
+MARGIN = 1.1
+"""A layer is gone up to only with room to spare: cameras' rates rise and fall, and a step up that fails is seen."""
 
 MAX_TEMPORAL = 3
 """Temporal layers are not limited; VP8 has at most four (RFC 7741 section 4.2)."""
@@ -69,6 +83,8 @@ class _Client:
     """What it asked of tracks, by subscription id: of a track that it is subscribed to again the SDK remembers nothing."""
     forwarded: dict[str, int | None] = field(default_factory=dict)
     """The layer of each video down track, None when it is off, by subscription id."""
+    wanted_bps: float = 0.0
+    """What everything would take that it shows."""
     parameters: dict[str, Down] = field(default_factory=dict)
     told_off: set[str] = field(default_factory=set)
     """SIDs of tracks that the client knows to be off. It remembers that of a track for as long as that is published, subscribed to or not."""
@@ -84,6 +100,11 @@ class _Client:
     def is_bounded(self) -> bool:
         return self.budget_bps < inf
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the bound is more than a suspicion: the line's own, or the application's."""
+        return self.estimate.is_proven or self.profile.max_subscription_bandwidth is not None
+
 
 class Adaptation:
     """
@@ -98,6 +119,8 @@ class Adaptation:
         self._speakers = Speakers()
         self._rates = Rates()
         self._delays = PlayoutDelays()
+        self._limits: dict[UpTrackName, int] = {}
+        """Of videos whose publishers were told to send less."""
         self._actions: list[Action] = []
 
     def actions_to_perform(self) -> list[Action]:
@@ -164,23 +187,45 @@ class Adaptation:
         self,
         up: Mapping[UpTrackName, UpTrackStatistics],
         down: Mapping[DownTrackName, DownTrackStatistics],
-        estimates_bps: Mapping[str, int | None],
         now: float,
     ) -> None:
-        """The counters of every track and the last REMB of each participant; once a second."""
+        """The counters of every track; once a second."""
         self._rates.receive(up, down, now)
+        self._limit_publishers()
         for participant_sid, client in self._clients.items():
-            was_bounded = client.is_bounded
-            if (estimate_bps := estimates_bps.get(participant_sid)) is not None:
-                client.estimate.receive_remb(estimate_bps)
-            client.estimate.receive_report(*self._rates.sent_to(participant_sid), now)
             # What tracks cost decides nothing for a subscriber without bound: most of them, and nothing is to be done for those.
-            if was_bounded or client.is_bounded:
+            if client.is_bounded:
                 self._evaluate(participant_sid)
         self._hint_publishers(now)
         self._delays.receive(up, down, now)
         if not self._delays.is_idle:
             self._set_playout_delays(now)
+
+    def receive_deliveries(self, deliveries: Mapping[str, Delivery], now: float) -> None:
+        """What subscribers' feedback told, by participant; about five times a second, also when there is none."""
+        changed: list[str] = []
+        for participant_sid, client in self._clients.items():
+            estimate = client.estimate
+            former = estimate.budget_bps, estimate.is_proven
+            if (delivery := deliveries.get(participant_sid)) is not None:
+                estimate.receive_delivery(delivery, now)
+            if estimate.budget_bps < inf:
+                bitrate_bps = estimate.probe_to_send(client.wanted_bps, now)
+                if bitrate_bps is not None:
+                    self._actions.append(ProbeDownlink(participant_sid, bitrate_bps, LENGTH_S))
+            if (estimate.budget_bps, estimate.is_proven) != former:
+                changed.append(participant_sid)
+        if changed:
+            self._limit_publishers()
+        for participant_sid in changed:
+            self._evaluate(participant_sid)
+
+    def _wanted_bps(self, client: _Client, peer: Peer, shown: Sequence[Candidate]) -> float:
+        """What everything would take that a subscriber shows, as far as its application allows."""
+        if any(peer.applied.down_tracks[candidate.id].source in self._limits for candidate in shown):
+            return inf
+        wanted = sorted((candidate.layers_bps[-1] for candidate in shown), reverse=True)
+        return min(sum(wanted[: client.profile.max_tracks]), client.profile.max_subscription_bandwidth or inf)
 
     def _set_playout_delays(self, now: float) -> None:
         sources = (
@@ -288,31 +333,35 @@ class Adaptation:
         client, peer = self._clients.get(participant_sid), self._peers.get(participant_sid)
         if client is None or peer is None:
             return
-        tracks = {
-            subscription.id: subscription
-            for subscription in peer.desired.subscriptions
-            if subscription.kind is TrackKind.VIDEO and subscription.id in peer.applied.down_tracks
-        }
+        tracks = _video(peer)
         current = {subscription.id for subscription in peer.desired.subscriptions}
         client.hints = {id_: hint for id_, hint in client.hints.items() if id_ in current}
         client.priorities = {id_: priority for id_, priority in client.priorities.items() if id_ in current}
         self._forget_stopped(client, peer)
-        shown = [
-            self._candidate(client, subscription, peer.applied.down_tracks[subscription.id])
-            for subscription in self._latest_speakers_first(tracks.values())
-            if client.hints.get(subscription.id, _Hint()).enabled
-        ]
         profile = client.profile
+        shown = self._shown(participant_sid)
+        client.wanted_bps = self._wanted_bps(client, peer, shown)
         layers = allocate(
             shown,
             profile.mode,
             client.budget_bps,
             profile.max_tracks,
-            switch_off=profile.track_switch_off is not SwitchOff.DISABLED,
+            switch_off=profile.track_switch_off is not SwitchOff.DISABLED and client.is_proven,
         )
         for subscription_id in tracks:
             self._forward(participant_sid, subscription_id, layers.get(subscription_id))
         self._tell_switched(participant_sid, tracks.values())
+
+    def _shown(self, participant_sid: str) -> list[Candidate]:
+        """The video tracks that a subscriber shows."""
+        client, peer = self._clients[participant_sid], self._peers.get(participant_sid)
+        if peer is None:
+            return []
+        return [
+            self._candidate(client, subscription, peer.applied.down_tracks[subscription.id])
+            for subscription in self._latest_speakers_first(_video(peer).values())
+            if client.hints.get(subscription.id, _Hint()).enabled
+        ]
 
     def _forget_stopped(self, client: _Client, peer: Peer) -> None:
         """A down track that was stopped, or started anew with other parameters, begins again with everything on."""
@@ -329,7 +378,8 @@ class Adaptation:
         if dimensions is None:
             dimensions = client.profile.render_dimensions.get(priority)
         layer = wanted_layer(layers, dimensions)
-        return Candidate(subscription.id, priority, layer, self._costs(down.source, layer))
+        current = client.forwarded.get(subscription.id)
+        return Candidate(subscription.id, priority, layer, self._costs(down.source, layer, current))
 
     def _latest_speakers_first(self, subscriptions: Iterable[NodeSubscription]) -> list[NodeSubscription]:
         """Of tracks with equal priorities, those of who spoke last count most (the SDK's "N-loudest policy")."""
@@ -344,14 +394,17 @@ class Adaptation:
         parameters = publisher.applied.up_tracks.get(source.client_track_id) if publisher is not None else None
         return max(1, len(parameters.ssrcs)) if parameters is not None else 1
 
-    def _costs(self, source: UpTrackName, layer: int) -> tuple[int, ...]:
-        """What each layer up to this one costs; at least as much as the one below."""
+    def _costs(self, source: UpTrackName, layer: int, current: int | None) -> tuple[int, ...]:
+        """What each layer up to this one costs, those above the `current` one with a margin; at least as much as the one below."""
         rates = self._rates.up.get(source)
         costs: list[int] = []
         for index in range(layer + 1):
             measured = rates.layers_bps[index] if rates is not None and index < len(rates.layers_bps) else 0
             nominal = NOMINAL_BPS[min(index, len(NOMINAL_BPS) - 1)]
-            costs.append(max(measured or nominal, costs[-1] if costs else 0))
+            cost = min(measured or nominal, self._limits.get(source, VIDEO_BPS))
+            if current is None or index > current:
+                cost = int(cost * MARGIN)
+            costs.append(max(cost, costs[-1] if costs else 0))
         return tuple(costs)
 
     def _priority(self, client: _Client, subscription: NodeSubscription) -> TrackPriority:
@@ -380,6 +433,12 @@ class Adaptation:
                 self._actions.append(PauseDownTrack(participant_sid, subscription_id))
             return
         simulcast = self._layers(down.source) > 1
+        if client.estimate.is_full and former is not None and layer < former:
+            # What fills the line goes at once, not with the key frame of the lower layer: behind a full queue that would come late or never.
+            self._actions += [
+                PauseDownTrack(participant_sid, subscription_id),
+                ResumeDownTrack(participant_sid, subscription_id),
+            ]
         if simulcast and (is_new or former != layer):
             self._actions.append(SetTargetLayer(participant_sid, subscription_id, layer, MAX_TEMPORAL))
         if not is_new and former is None:
@@ -403,6 +462,39 @@ class Adaptation:
         return any(peer.publication(track_sid) is not None for peer in self._peers.values())
 
     # -- publishers
+
+    def _limit_publishers(self) -> None:
+        """Tell publishers of a single layer how much the best line to a viewer takes, where that is too little."""
+        if not self._limits and all(client.estimate.budget_bps == inf for client in self._clients.values()):
+            return
+        limits: dict[UpTrackName, int] = {}
+        for name, share_bps in self._best_shares_bps().items():
+            publisher = self._peers.get(name.publisher_sid)
+            if publisher is None or not limitable(publisher.applied.up_tracks.values()):
+                continue
+            rates = self._rates.up.get(name)
+            sent_bps = max(rates.quality.bitrate_bps if rates is not None else 0, self._limits.get(name, 0))
+            if (limit := video_limit(share_bps, sent_bps)) is not None:
+                limits[name] = limit
+        by_publisher = {name.publisher_sid: AUDIO_BPS + limit for name, limit in limits.items()}
+        changed = {name for name, _ in limits.items() ^ self._limits.items()}
+        for publisher_sid in sorted({name.publisher_sid for name in changed} & self._peers.keys()):
+            free_bps = receive_bps(self._peers[publisher_sid].applied.up_tracks.values())
+            self._actions.append(SetReceiveBitrate(publisher_sid, by_publisher.get(publisher_sid, free_bps)))
+        self._limits = limits
+
+    def _best_shares_bps(self) -> dict[UpTrackName, float]:
+        """What the best line to a viewer could give to each video, as far as lines are known."""
+        best: dict[UpTrackName, float] = {}
+        for participant_sid, client in self._clients.items():
+            peer, shown = self._peers.get(participant_sid), self._shown(participant_sid)
+            if peer is None or not shown:
+                continue
+            shares = shares_bps(client.estimate.budget_bps, [candidate.layers_bps[0] for candidate in shown])
+            for candidate, share_bps in zip(shown, shares, strict=True):
+                source = peer.applied.down_tracks[candidate.id].source
+                best[source] = max(best.get(source, 0.0), share_bps)
+        return best
 
     def _hint_publishers(self, now: float) -> None:
         """Tell publishers with simulcast which layers somebody gets."""
@@ -501,3 +593,12 @@ class Adaptation:
         line = FlowQuality(round_trip_s=client.round_trip_s)
         media = {kind: MediaQuality(worst([line, *sent]), worst([line, *got])) for kind, (sent, got) in kinds.items()}
         return NetworkQuality(media["audio"], media["video"], connected=peer is not None and peer.connected)
+
+
+def _video(peer: Peer) -> dict[str, NodeSubscription]:
+    """A peer's subscriptions to video that flow, by id."""
+    return {
+        subscription.id: subscription
+        for subscription in peer.desired.subscriptions
+        if subscription.kind is TrackKind.VIDEO and subscription.id in peer.applied.down_tracks
+    }

@@ -22,17 +22,17 @@ NEGOTIATED_EXTENSIONS = frozenset(
     {AUDIO_LEVEL, MID, ABS_SEND_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, TRANSPORT_SEQUENCE}
 )
 
-SUBSCRIBER_EXTENSIONS = frozenset({AUDIO_LEVEL, VIDEO_ORIENTATION, PLAYOUT_DELAY, ABS_SEND_TIME})
+SUBSCRIBER_EXTENSIONS = frozenset({AUDIO_LEVEL, VIDEO_ORIENTATION, PLAYOUT_DELAY, TRANSPORT_SEQUENCE})
 """
-What a subscriber gets: the publisher's, and send times that are the forwarder's own. Without those Chromium estimates from RTP timestamps, and takes the
-unequal pace of captured frames for a queue. Not the MID, which names the publisher's m-section.
+What a subscriber gets: the publisher's, and transport-wide numbers that are the forwarder's own, so that it tells when each packet came. Not the MID, which
+names the publisher's m-section.
 """
 
 TRANSPORT_FEEDBACK = "transport-cc"
 VIDEO_FEEDBACK = ("goog-remb", TRANSPORT_FEEDBACK, "ccm fir", "nack", "nack pli")
 """
-Exactly what the forwarder does towards a sender: arrival times, from which the sender estimates, and a REMB as the upper bound. Of receivers we
-want REMB alone (`without_transport_feedback`).
+Exactly what the forwarder does towards a sender: arrival times, from which the sender estimates, and a REMB as the upper bound. Receivers tell us arrival
+times too; browsers send REMB only for packets without a transport-wide number.
 """
 
 
@@ -81,18 +81,6 @@ def common_extensions(section: MediaSection, known: KindMap | None = None) -> li
         and extension.direction is Direction.SENDRECV
         and (known is None or extension in known.extensions)
     ]
-
-
-def without_transport_feedback(section: MediaSection) -> MediaSection:
-    """A section in which the client only receives: packets that we send it have no transport-wide number."""
-    return replace(
-        section,
-        codecs=tuple(
-            replace(codec, feedback=tuple(name for name in codec.feedback if name != TRANSPORT_FEEDBACK))
-            for codec in section.codecs
-        ),
-        extensions=tuple(extension for extension in section.extensions if extension.uri != TRANSPORT_SEQUENCE),
-    )
 
 
 def is_rtx(codec: Codec) -> bool:

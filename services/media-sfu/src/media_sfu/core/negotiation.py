@@ -628,8 +628,6 @@ class Negotiation:
     def _rtp_section(self, section: _Section, proposal: MediaSection) -> MediaSection:
         """Our side of an RTP section: transport, and the down track if there is one. The client's own attributes do not come back."""
         down = section.down
-        if proposal.direction is Direction.SENDONLY:
-            proposal = codecs.without_transport_feedback(proposal)
         has_rtx = any(codecs.is_rtx(codec) for codec in proposal.codecs)
         ssrcs = () if down is None else (down.ssrc, down.rtx_ssrc) if has_rtx else (down.ssrc,)
         return replace(

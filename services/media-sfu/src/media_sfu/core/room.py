@@ -6,7 +6,7 @@ After each change `_settle` compares what shall hold with what the shell was tol
 a publication, its m-section, its data channel and the subscriptions to it become known.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from contract.media import (
     ApplyDescription,
@@ -44,18 +44,14 @@ from media_sfu.core.actions import (
     UpTrackName,
 )
 from media_sfu.core.adaptation import Adaptation
+from media_sfu.core.bandwidth.publisher_limit import receive_bps
 from media_sfu.core.negotiation import IdMakers, LocalTransport, Negotiation, Settings, UpTrack, WantedTrack
 from media_sfu.core.peer import Down, Peer, Stale, UnknownPeer
 from media_sfu.core.received_codecs import ReceivedCodecs
 from media_sfu.core.statistics import DownTrackName
-from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
+from media_sfu.forwarder import Delivery, DownTrackStatistics, UpTrackStatistics
 
 __all__ = ["IdMakers", "LocalTransport", "Room", "Stale", "UnknownPeer"]
-
-AUDIO_BPS = 100_000
-VIDEO_BPS = 3_000_000
-SIMULCAST_BPS = 6_000_000
-"""What a publisher may send of each kind of track. With a REMB of 3 Mbit/s Chromium sends one 720p layer well, but not three."""
 
 
 class Room:
@@ -190,13 +186,16 @@ class Room:
         self,
         up: Mapping[UpTrackName, UpTrackStatistics],
         down: Mapping[DownTrackName, DownTrackStatistics],
-        estimates_bps: Mapping[str, int | None],
         now: float,
     ) -> None:
-        """The statistics of every up and down track, and each participant's last REMB; once a second."""
-        self._adaptation.receive_statistics(up, down, estimates_bps, now)
+        """The statistics of every up and down track; once a second."""
+        self._adaptation.receive_statistics(up, down, now)
         for participant_sid, codecs in self._received.receive_statistics(up).items():
             self._actions.append(ReportCodecs(participant_sid, codecs))
+
+    def receive_deliveries(self, deliveries: Mapping[str, Delivery], now: float) -> None:
+        """What subscribers' feedback told, by participant; about five times a second, also when there is none."""
+        self._adaptation.receive_deliveries(deliveries, now)
 
     # -- what to do
 
@@ -377,7 +376,9 @@ class Room:
                 self._received.expect(name, track.codec)
                 self._actions.append(StartUpTrack(name, track.mid, track.parameters))
         if applied != before:
-            self._actions.append(SetReceiveBitrate(peer.participant_sid, _receive_bps(wanted.values())))
+            self._actions.append(
+                SetReceiveBitrate(peer.participant_sid, receive_bps(track.parameters for track in wanted.values()))
+            )
 
     def _report_refused(self, peer: Peer) -> None:
         """Say which publications cannot be taken, each once."""
@@ -428,12 +429,3 @@ class Room:
         offer = peer.negotiation.offer_to_send(now)
         if offer is not None:
             self._actions.append(SendSignal(peer.participant_sid, peer.connection_id, offer))
-
-
-def _receive_bps(tracks: Iterable[UpTrack]) -> int:
-    """What a publisher of these tracks may send in all."""
-    total = AUDIO_BPS
-    for track in tracks:
-        if track.parameters.kind == "video":
-            total += SIMULCAST_BPS if len(track.parameters.ssrcs) > 1 else VIDEO_BPS
-    return total

@@ -46,13 +46,6 @@ class Rates:
             flows[subscription_id] = _flow(reading, self._down.get(name), elapsed_s)
         self._up, self._down, self._read_s = up, down, now
 
-    def sent_to(self, participant_sid: str) -> tuple[float, float]:
-        """Bits per second of all that a subscriber is sent, and the share of it that it lost."""
-        flows = self.down.get(participant_sid, {}).values()
-        sent_bps = sum(flow.bitrate_bps for flow in flows)
-        lost_bps = sum(flow.fraction_lost * flow.bitrate_bps for flow in flows)
-        return sent_bps, lost_bps / sent_bps if sent_bps else 0.0
-
 
 def _flow(reading: DownTrackStatistics, former: DownTrackStatistics | None, elapsed_s: float) -> FlowQuality:
     before = former.octets if former is not None else reading.octets

@@ -55,6 +55,12 @@ enum {
     KEYFRAME_WISHES = 4,      /* told of one down track in 100 ms */
     ARRIVALS = 1024,          /* packets of a publisher that feedback may still tell of; a power of two */
     ARRIVALS_AT_ONCE = 400,   /* in one feedback packet, at most 2 octets each and one more for 3.5: below RTCP_ROOM */
+    DEPARTURES = 2048,        /* packets to a subscriber that its feedback may still tell of: two seconds of 8 Mbit/s; a power of two */
+    LOST = 0x8000,            /* in `departure.octets` */
+    LEAST_WAY_WINDOW = 10000000, /* the shortest way of so long and of as long before counts as the way without a queue */
+    FILLER = 224,             /* padding octets in a probe's packet, as libwebrtc has it */
+    FILLERS_AT_ONCE = 64,
+    PROBE_TICK = 5000,
     OBJECTS = 1 << 20,
     NONE = 255,
 };
@@ -198,6 +204,7 @@ struct down_track {
     uint16_t rtx_seq;
     int64_t keyframe_window; /* start of the 100 ms in which */
     uint32_t keyframes_told; /* so many wishes were told */
+    uint8_t rtx_type;        /* one of its RTX payload types; NONE: none */
     bool picture_lost;       /* the subscriber said so, and no key frame was asked for since */
     uint64_t nacks, retransmitted;
     uint32_t fraction_lost, jitter;
@@ -219,6 +226,34 @@ typedef struct {
     int64_t at[ARRIVALS]; /* 0: did not come */
 } arrivals;
 
+/* A packet that a subscriber was sent. */
+typedef struct {
+    uint32_t at;     /* microseconds, modulo 2**32 */
+    uint16_t octets; /* and LOST once told so; 0: told to have come */
+    uint16_t number;
+} departure;
+
+enum probe_state { PROBE_NONE, PROBE_ASKED, PROBE_SENDING, PROBE_SENT };
+
+/* What a subscriber was sent, by transport-wide number, and what its feedback says of it. */
+typedef struct {
+    uint16_t next;
+    bool timed;                              /* a feedback has come */
+    int64_t reference;                       /* of the last feedback, extended, in 64 ms of their clock */
+    int64_t least_way, least_before, since;  /* way: arrival by their clock less departure by ours */
+    int64_t latest, told;                    /* arrivals by their clock: the last, and the last that was taken */
+    rw_delivery delivery;
+    int32_t news;                            /* index in engine.news, or -1 */
+    struct {
+        enum probe_state state;
+        uint64_t bitrate, octets;
+        int64_t length, start;
+        int64_t first_sent, last_sent, first_arrival, last_arrival;
+        uint16_t from, to; /* numbers */
+    } probe;
+    departure sent[DEPARTURES];
+} departures;
+
 /* What a recorder has not taken yet: records, one after the other in a ring of octets. */
 typedef struct {
     uint64_t written, taken, dropped;
@@ -236,12 +271,12 @@ struct peer {
     uint32_t rtcp_ssrc;
     uint64_t receive_bitrate;
     int64_t next_report;
-    int64_t estimate; /* the last REMB; -1: none */
     int64_t round_trip; /* 0: not known */
     uint32_t idle_streams[IDLE_STREAMS];
     uint32_t idle_first, idle_count;
     uint32_t position; /* in engine.all_peers */
-    arrivals *arrivals; /* NULL: transport-wide feedback was not negotiated */
+    arrivals *arrivals;     /* NULL: it numbers nothing that it sends */
+    departures *departures; /* NULL: it tells nothing of what it is sent */
     recording *recording; /* NULL: a client */
 };
 
@@ -299,6 +334,7 @@ struct rw_engine {
     map by_address, by_up_ssrc, by_rtx_ssrc, by_down_ssrc;
     list all_peers, nacking, asking;
     list telling; /* peers with transport-wide feedback */
+    list probing, news; /* peers that are probed, and those with deliveries to be taken */
     struct {
         rw_address remote, local;
     } routes[ROUTES];
@@ -460,6 +496,16 @@ static bool list_add(list *l, void *item) {
     if (!list_reserve(l)) return false;
     l->items[l->count++] = item;
     return true;
+}
+
+static void list_drop(list *l, uint32_t position) { l->items[position] = l->items[--l->count]; }
+
+static void list_drop_item(list *l, const void *item) {
+    for (uint32_t i = 0; i < l->count; i++)
+        if (l->items[i] == item) {
+            list_drop(l, i);
+            return;
+        }
 }
 
 static binding *find_binding(const rw_engine *e, const rw_address *remote) {
@@ -1137,9 +1183,17 @@ static bool has_rtx(const down_track *d, uint8_t payload_type) {
     return d->parameters.rtx_ssrc && d->parameters.rtx_payload_types[payload_type] != NONE;
 }
 
+/* The transport-wide number of a packet that goes to this subscriber now. */
+static uint16_t number_departure(const rw_engine *e, peer *to, uint32_t octets) {
+    departures *s = to->departures;
+    uint16_t number = s->next++;
+    s->sent[number & (DEPARTURES - 1)] = (departure){(uint32_t)e->now, (uint16_t)octets, number};
+    return number;
+}
+
 /*
- * Header extensions with the subscriber's ids, one after the other; where those were that it did not negotiate, absolute send time (6.18 fixed point
- * seconds) finds room: browsers' publishers leave it out when they number packets transport-wide, and theirs would be another clock. The block keeps its size.
+ * Header extensions with the subscriber's ids, one after the other, and a transport-wide number where those were that it did not negotiate: a publisher's
+ * own number always leaves the room. The block keeps its size.
  */
 static void map_extensions(rw_engine *e, const down_track *d, const packet *p, uint8_t *octets) {
     uint32_t at = p->extension_offset, end = at + p->extension_length, head = p->two_byte ? 2 : 1;
@@ -1153,15 +1207,15 @@ static void map_extensions(rw_engine *e, const down_track *d, const packet *p, u
         else octets[at] = (uint8_t)(id << 4 | (x->length - 1));
         at += head + x->length;
     }
-    id = d->parameters.send_time_id;
+    id = d->parameters.transport_sequence_id;
     if (id && id <= largest_id && (p->two_byte || get16(octets + p->extension_offset - 4) == 0xbede) && has_rtx(d, p->payload_type)) {
-        if (at + head + 3 > end) {
-            e->counters.send_time_no_room++;
+        if (at + head + 2 > end) {
+            e->counters.number_no_room++;
         } else {
-            if (p->two_byte) octets[at] = id, octets[at + 1] = 3;
-            else octets[at] = (uint8_t)(id << 4 | 2);
-            put24(octets + at + head, (uint32_t)((e->now << 12) / 15625) & 0xffffff);
-            at += head + 3;
+            if (p->two_byte) octets[at] = id, octets[at + 1] = 2;
+            else octets[at] = (uint8_t)(id << 4 | 1);
+            put16(octets + at + head, number_departure(e, d->owner, p->length));
+            at += head + 2;
         }
     }
     memset(octets + at, 0, end - at);
@@ -1311,6 +1365,7 @@ static void warm_caches(const list *downs) {
         (void)*(const volatile uint16_t *)&to->send_to->remote.port;
         (void)*(const volatile uint8_t *)&d->history[(d->last_out + 1) & d->history_mask].state;
         if (to->outbound) (void)*(const volatile uint8_t *)to->outbound;
+        if (to->departures) (void)*(const volatile uint16_t *)&to->departures->sent[to->departures->next & (DEPARTURES - 1)].number;
     }
 }
 
@@ -1389,6 +1444,8 @@ static void send_rtcp(rw_engine *e, peer *to, const uint8_t *octets, int length)
 
 /* ---------------------------------------------------------------------------------------------------------------- RTCP in */
 
+enum { ARRIVAL_LOST, ARRIVAL_SMALL, ARRIVAL_LARGE };
+
 static void receive_report_block(rw_engine *e, peer *from, const uint8_t *block) {
     down_track *d = map_get(&e->by_down_ssrc, ssrc_key(from, get32(block)));
     if (!d) return;
@@ -1435,11 +1492,83 @@ static void receive_keyframe_request(rw_engine *e, peer *from, uint32_t ssrc) {
     tell_keyframe_request(e, d);
 }
 
-/* draft-alvestrand-rmcat-remb-03: "REMB", count, exponent (6 bits) and mantissa (18 bits). */
-static void receive_estimate(peer *from, const uint8_t *fci, uint32_t length) {
-    if (length < 8 || memcmp(fci, "REMB", 4)) return;
-    uint32_t exponent = fci[5] >> 2, mantissa = get24(fci + 5) & 0x3ffff;
-    if (exponent <= 45) from->estimate = (int64_t)((uint64_t)mantissa << exponent);
+static bool is_probe(const departures *s, uint16_t number) {
+    if (s->probe.state < PROBE_SENDING) return false;
+    uint16_t last = s->probe.state == PROBE_SENT ? s->probe.to : (uint16_t)(s->next - 1);
+    return (uint16_t)(number - s->probe.from) <= (uint16_t)(last - s->probe.from);
+}
+
+static void note_delivery(rw_engine *e, departures *s, uint16_t number, int64_t at) {
+    departure *d = &s->sent[number & (DEPARTURES - 1)];
+    uint16_t octets = d->octets & (LOST - 1);
+    if (!octets || d->number != number) return; /* told before, or too long ago */
+    if (d->octets & LOST) s->delivery.lost--;
+    d->octets = 0;
+    int64_t sent = e->now - (uint32_t)((uint32_t)e->now - d->at), way = at - sent;
+    if (!s->since || e->now - s->since > LEAST_WAY_WINDOW) {
+        s->least_before = s->since ? s->least_way : way;
+        s->least_way = way;
+        s->since = e->now;
+    }
+    if (way < s->least_way) s->least_way = way;
+    int64_t queue = way - (s->least_way < s->least_before ? s->least_way : s->least_before);
+    if (!s->delivery.packets || queue < s->delivery.queue) s->delivery.queue = queue;
+    s->delivery.packets++;
+    s->delivery.octets += octets;
+    if (at > s->latest) s->latest = at;
+    if (!is_probe(s, number)) return;
+    if (!s->delivery.probe_packets++) s->probe.first_arrival = at, s->probe.first_sent = sent;
+    else s->delivery.probe_octets += octets;
+    if (at > s->probe.last_arrival || s->delivery.probe_packets == 1) s->probe.last_arrival = at;
+    s->probe.last_sent = sent;
+}
+
+/* What transport-wide feedback tells of what the subscriber was sent; see `put_arrivals` for the form. */
+static void receive_arrivals(rw_engine *e, peer *from, const uint8_t *fci, uint32_t length) {
+    departures *s = from->departures;
+    if (!s || length < 10) return;
+    uint8_t symbols[DEPARTURES];
+    uint16_t first = get16(fci), count = get16(fci + 2), known = 0;
+    uint32_t at = 8;
+    if (!count || count > DEPARTURES) return;
+    while (known < count) {
+        if (at + 2 > length) return;
+        uint16_t chunk = get16(fci + at);
+        at += 2;
+        if (!(chunk & 0x8000)) {
+            for (uint16_t run = chunk & 0x1fff; run && known < count; run--) symbols[known++] = chunk >> 13 & 3;
+        } else {
+            int bits = chunk & 0x4000 ? 2 : 1;
+            for (int shift = 14 - bits; shift >= 0 && known < count; shift -= bits) symbols[known++] = (uint8_t)(chunk >> shift & ((1 << bits) - 1));
+        }
+    }
+    uint32_t reference = get24(fci + 4);
+    s->reference = s->timed ? s->reference + ((int32_t)((reference - (uint32_t)s->reference) << 8) >> 8) : reference;
+    if (s->reference >> 40) s->reference &= 0xffffff; /* a clock that leaps is a liar's */
+    s->timed = true;
+    e->counters.arrivals_received++;
+    if (s->news < 0 && list_add(&e->news, from)) s->news = (int32_t)e->news.count - 1;
+    int64_t time = s->reference * 64000;
+    for (uint16_t i = 0; i < count; i++) {
+        uint16_t number = (uint16_t)(first + i);
+        if (symbols[i] == ARRIVAL_LOST) {
+            departure *d = &s->sent[number & (DEPARTURES - 1)];
+            bool is_news = d->octets && !(d->octets & LOST) && d->number == number;
+            if (is_news && !is_probe(s, number)) d->octets |= LOST, s->delivery.lost++;
+            continue;
+        }
+        uint32_t size = symbols[i] == ARRIVAL_SMALL ? 1 : 2;
+        if (symbols[i] > ARRIVAL_LARGE || at + size > length) break;
+        time += 250 * (size == 1 ? fci[at] : (int16_t)get16(fci + at));
+        at += size;
+        note_delivery(e, s, number, time);
+    }
+    if (s->probe.state != PROBE_SENT || (uint16_t)(first + count - 1 - s->probe.to) >= 0x8000) return;
+    s->probe.state = PROBE_NONE;
+    s->delivery.probe_sent = s->probe.last_sent - s->probe.first_sent;
+    s->delivery.probe_span = s->probe.last_arrival - s->probe.first_arrival;
+    s->delivery.probe_share = (uint32_t)(100 * s->delivery.probe_packets / (uint16_t)(s->probe.to - s->probe.from + 1));
+    s->delivery.probe_done = 1;
 }
 
 static void receive_feedback(rw_engine *e, peer *from, uint8_t type, uint8_t format, const uint8_t *body, uint32_t length) {
@@ -1454,8 +1583,8 @@ static void receive_feedback(rw_engine *e, peer *from, uint8_t type, uint8_t for
         receive_keyframe_request(e, from, ssrc);
     } else if (type == 206 && format == 4) { /* RFC 5104 section 4.3.1: FIR names its sources in the FCI */
         for (; length >= 8; fci += 8, length -= 8) receive_keyframe_request(e, from, get32(fci));
-    } else if (type == 206 && format == 15) {
-        receive_estimate(from, fci, length);
+    } else if (type == 205 && format == 15) {
+        receive_arrivals(e, from, fci, length);
     }
 }
 
@@ -1657,8 +1786,6 @@ static uint32_t put_estimate(peer *to, uint8_t *at) {
     return length;
 }
 
-enum { ARRIVAL_LOST, ARRIVAL_SMALL, ARRIVAL_LARGE };
-
 /*
  * Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1): which packets came and when, in ticks of 250 us. Returns the
  * length, and moves `next` past what is told; 0 when nothing has come since.
@@ -1720,6 +1847,55 @@ static void send_arrivals(rw_engine *e, peer *to) {
         e->counters.arrivals_sent++;
     }
     to->arrivals->pending = false;
+}
+
+/* A packet of nothing but padding on an RTX stream: receivers count it and throw it away. False when there is no such stream. */
+static bool send_filler(rw_engine *e, peer *to) {
+    down_track *d = NULL;
+    for (uint32_t i = 0; i < to->downs.count && !d; i++) {
+        down_track *other = to->downs.items[i];
+        uint8_t id = other->parameters.transport_sequence_id;
+        if (other->parameters.rtx_ssrc && other->rtx_type != NONE && id && id <= 14) d = other;
+    }
+    uint8_t *octets = d ? reserve(e, 20 + FILLER) : NULL;
+    if (!octets) return false;
+    int length = 20 + FILLER;
+    memset(octets, 0, (size_t)length);
+    octets[0] = 0xb0; /* version 2, padding, extension */
+    octets[1] = d->rtx_type;
+    put16(octets + 2, d->rtx_seq++);
+    put32(octets + 4, d->last_time);
+    put32(octets + 8, d->parameters.rtx_ssrc);
+    put32(octets + 12, 0xbede0001);
+    octets[16] = (uint8_t)(d->parameters.transport_sequence_id << 4 | 1);
+    put16(octets + 17, number_departure(e, to, (uint32_t)length));
+    octets[length - 1] = FILLER;
+    if (!protect(e, e->crypto.protect, to, octets, &length)) return false;
+    commit(e, to, octets, length);
+    e->counters.fillers_sent++;
+    return true;
+}
+
+/* As much as is due of a probe. True when it is over. */
+static bool send_probe(rw_engine *e, peer *to) {
+    departures *s = to->departures;
+    if (s->probe.state == PROBE_ASKED) {
+        s->probe.state = PROBE_SENDING;
+        s->probe.start = e->now;
+        s->probe.from = s->next;
+        s->probe.octets = 0;
+        s->delivery.probe_packets = 0, s->delivery.probe_octets = 0;
+    }
+    int64_t elapsed = e->now - s->probe.start;
+    uint64_t due = s->probe.bitrate * (uint64_t)((elapsed < s->probe.length ? elapsed : s->probe.length) + PROBE_TICK) / 8000000;
+    for (int i = 0; i < FILLERS_AT_ONCE && s->probe.octets < due && reachable(to); i++) {
+        if (!send_filler(e, to)) break;
+        s->probe.octets += 20 + FILLER;
+    }
+    if (elapsed < s->probe.length) return false;
+    s->probe.to = (uint16_t)(s->next - 1);
+    s->probe.state = s->next == s->probe.from ? PROBE_NONE : PROBE_SENT;
+    return true;
 }
 
 /* One compound after the other: a receiver report first (RFC 3550 section 6.1), from the peer's one RTCP SSRC, so that SRTCP has one stream. */
@@ -1825,6 +2001,8 @@ static void send_due(rw_engine *e) {
         peer *p = e->telling.items[i];
         if (p->arrivals->pending && e->now >= p->arrivals->due && reachable(p)) send_arrivals(e, p);
     }
+    for (uint32_t i = e->probing.count; i-- > 0;)
+        if (send_probe(e, e->probing.items[i])) list_drop(&e->probing, i);
     if (e->now < e->next_report) return;
     e->next_report = e->now + e->policy.report_interval / 10;
     for (uint32_t i = 0; i < e->all_peers.count; i++) {
@@ -2076,7 +2254,7 @@ typedef struct {
 } receiving;
 
 /* How long to wait for a datagram, in microseconds: until a timer may have something to send. */
-static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count ? 5000 : e->telling.count ? 25000 : 100000; }
+static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count || e->probing.count ? PROBE_TICK : e->telling.count ? 25000 : 100000; }
 
 /*
  * Ask for the shortest slice (0.1 ms) of a fair scheduler: who asks for little is let in at once when it wakes, instead of after a slice of whatever runs,
@@ -2203,16 +2381,6 @@ rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto) {
 
 static down_track *get_down(rw_engine *e, int64_t handle) { return table_get(&e->downs, handle); }
 
-static void list_drop(list *l, uint32_t position) { l->items[position] = l->items[--l->count]; }
-
-static void list_drop_item(list *l, const void *item) {
-    for (uint32_t i = 0; i < l->count; i++)
-        if (l->items[i] == item) {
-            list_drop(l, i);
-            return;
-        }
-}
-
 static void remove_down(rw_engine *e, down_track *d) {
     list *mine = &d->owner->downs, *theirs = &d->up->downs;
     list_drop(mine, d->owner_position);
@@ -2275,12 +2443,25 @@ static void remove_binding(rw_engine *e, binding *b) {
     free(b);
 }
 
+static void forget_news(rw_engine *e, peer *p) {
+    int32_t at = p->departures->news;
+    if (at < 0) return;
+    list_drop(&e->news, (uint32_t)at);
+    if ((uint32_t)at < e->news.count) ((peer *)e->news.items[at])->departures->news = at;
+    p->departures->news = -1;
+}
+
 static void remove_peer(rw_engine *e, peer *p) {
     while (p->downs.count) remove_down(e, p->downs.items[p->downs.count - 1]);
     while (p->ups.count) remove_up(e, p->ups.items[p->ups.count - 1]);
     while (p->bindings.count) remove_binding(e, p->bindings.items[p->bindings.count - 1]);
     if (p->arrivals) list_drop_item(&e->telling, p);
+    if (p->departures) {
+        list_drop_item(&e->probing, p);
+        forget_news(e, p);
+    }
     free(p->arrivals);
+    free(p->departures);
     free(p->recording);
     list_drop(&e->all_peers, p->position);
     if (p->position < e->all_peers.count) ((peer *)e->all_peers.items[p->position])->position = p->position;
@@ -2296,7 +2477,7 @@ void rw_destroy(rw_engine *e) {
     if (e->event_fd >= 0) close(e->event_fd);
     free(e->peers.slots), free(e->ups.slots), free(e->downs.slots);
     free(e->by_address.cells), free(e->by_up_ssrc.cells), free(e->by_rtx_ssrc.cells), free(e->by_down_ssrc.cells);
-    free(e->all_peers.items), free(e->nacking.items), free(e->asking.items), free(e->telling.items), free(e->touched.items), free(e->receivers.items);
+    free(e->all_peers.items), free(e->nacking.items), free(e->asking.items), free(e->telling.items), free(e->probing.items), free(e->news.items), free(e->touched.items), free(e->receivers.items);
     free(e->slots), free(e->arena), free(e->events);
     free(e->sending.headers), free(e->sending.pieces), free(e->sending.names), free(e->sending.controls), free(e->sending.peers);
     pthread_mutex_destroy(&e->lock);
@@ -2309,7 +2490,6 @@ static int64_t add_peer(rw_engine *e, peer *p, uint32_t rtcp_ssrc) {
     if (handle > 0) {
         p->handle = handle;
         p->rtcp_ssrc = rtcp_ssrc;
-        p->estimate = -1;
         p->first_out = p->last_out = -1;
         p->keyed = !e->crypto.protect;
         p->position = e->all_peers.count;
@@ -2419,7 +2599,10 @@ int rw_set_send_address(rw_engine *e, int64_t handle, const rw_address *remote) 
     binding *b = p && remote ? find_binding(e, remote) : NULL;
     int result = !p || (remote && (!b || b->owner != p)) ? RW_STALE : RW_OK;
     if (result == RW_OK) {
-        if (b && p->send_to != b) p->gso_refused = false; /* another path */
+        if (b && p->send_to != b) { /* another path */
+            p->gso_refused = false;
+            if (p->departures) p->departures->since = 0;
+        }
         p->send_to = b;
     }
     pthread_mutex_unlock(&e->lock);
@@ -2516,6 +2699,10 @@ static int64_t add_down(rw_engine *e, peer *p, up_track *t, down_track *d) {
     uint64_t key = ssrc_key(p, d->parameters.ssrc);
     if (map_get(&e->by_down_ssrc, key)) return RW_IN_USE;
     if (!d->history || !list_reserve(&p->downs) || !list_reserve(&t->downs)) return RW_FULL;
+    if (d->parameters.transport_sequence_id && !p->departures) {
+        if (!(p->departures = calloc(1, sizeof *p->departures))) return RW_FULL;
+        p->departures->news = -1;
+    }
     if (!map_set(&e->by_down_ssrc, key, d)) return RW_FULL;
     int64_t handle = table_add(&e->downs, d);
     if (handle < 0) {
@@ -2540,6 +2727,8 @@ int64_t rw_add_down_track(rw_engine *e, int64_t peer_handle, int64_t up_handle, 
     d->round_trip = -1;
     d->playout_delay = -1;
     d->rtx_seq = (uint16_t)(parameters->rtx_ssrc & 0x7fff);
+    d->rtx_type = NONE;
+    for (int i = 0; i < 128 && d->rtx_type == NONE; i++) d->rtx_type = parameters->rtx_payload_types[i];
     d->resend_credit = RESENDS / 8;
     pthread_mutex_lock(&e->lock);
     peer *p = table_get(&e->peers, peer_handle);
@@ -2697,12 +2886,32 @@ int rw_take_audio_levels(rw_engine *e, const int64_t *ups, int count, int32_t *l
     return read == count ? RW_OK : RW_STALE;
 }
 
-int rw_read_estimates(rw_engine *e, const int64_t *peers, int count, int64_t *estimates) {
-    int read = 0;
+int rw_take_deliveries(rw_engine *e, rw_delivery *deliveries, int room) {
+    int taken = 0;
     pthread_mutex_lock(&e->lock);
-    for (const peer *p; read < count && (p = table_get(&e->peers, peers[read])); read++) estimates[read] = p->estimate;
+    while (e->news.count && taken < room) {
+        peer *p = e->news.items[e->news.count - 1];
+        departures *s = p->departures;
+        s->delivery.peer = p->handle;
+        s->delivery.span = s->told ? s->latest - s->told : 0;
+        s->told = s->latest;
+        deliveries[taken++] = s->delivery;
+        s->delivery = (rw_delivery){.probe_packets = s->probe.state > PROBE_ASKED ? s->delivery.probe_packets : 0,
+            .probe_octets = s->probe.state > PROBE_ASKED ? s->delivery.probe_octets : 0};
+        forget_news(e, p);
+    }
     pthread_mutex_unlock(&e->lock);
-    return read == count ? RW_OK : RW_STALE;
+    return taken;
+}
+
+int rw_probe(rw_engine *e, int64_t handle, uint64_t bitrate, int64_t length) {
+    pthread_mutex_lock(&e->lock);
+    peer *p = table_get(&e->peers, handle);
+    departures *s = p ? p->departures : NULL;
+    bool idle = s && (s->probe.state == PROBE_NONE || s->probe.state == PROBE_SENT);
+    if (idle && list_add(&e->probing, p)) s->probe.state = PROBE_ASKED, s->probe.bitrate = bitrate, s->probe.length = length;
+    pthread_mutex_unlock(&e->lock);
+    return p ? RW_OK : RW_STALE;
 }
 
 void rw_read_counters(rw_engine *e, rw_counters *counters) {

@@ -67,7 +67,7 @@ typedef struct {
     uint8_t payload_types[128];     /* ours by the publisher's; 255: drop */
     uint8_t rtx_payload_types[128]; /* RTX type by the publisher's media type; 255: none */
     uint8_t extensions[256];        /* ours by the publisher's id; 0: blank */
-    uint8_t playout_delay_id, send_time_id; /* ours, 0: the subscriber does not know it */
+    uint8_t playout_delay_id, transport_sequence_id; /* ours, 0: the subscriber does not know it */
     char cname[RW_CNAME_SIZE];
     uint8_t cname_length;
 } rw_down_parameters;
@@ -100,6 +100,20 @@ typedef struct {
     int32_t layer, temporal;         /* -1: nothing yet */
 } rw_down_statistics;
 
+/* What a subscriber's feedback told since the last reading. */
+typedef struct {
+    int64_t peer;
+    uint64_t packets, octets;        /* that came, headers included, encryption and UDP not */
+    int64_t lost;                    /* packets, but for those of a probe; what came late after all is subtracted later */
+    int64_t span;                    /* between the last arrival of the former reading and of this one, on the subscriber's clock; 0: no former */
+    int64_t queue;                   /* how much longer the fastest packet was under way than the fastest of 10 to 20 s */
+    /* A probe that is over: its octets but for the first packet's, and how long they took to be sent and to arrive. */
+    uint64_t probe_packets, probe_octets;
+    int64_t probe_sent, probe_span;
+    uint32_t probe_share;            /* percent of its packets that came */
+    int32_t probe_done;
+} rw_delivery;
+
 /* Since the start; every field is a number of packets or datagrams unless its name says otherwise. */
 typedef struct {
     uint64_t datagrams_in, octets_in;
@@ -107,8 +121,8 @@ typedef struct {
     uint64_t packets_forwarded, packets_recorded, datagrams_out, octets_out, batches_out, sends_out, gso_sends_out, gso_datagrams_out;
     uint64_t drop_truncated, drop_malformed, drop_unbound, drop_unbound_rate, drop_no_keys, drop_unknown_ssrc, drop_unprotect, drop_codec;
     uint64_t drop_record_full, drop_protect, drop_duplicate, drop_late, drop_arena_full, drop_socket_full, drop_send_error, drop_event_full, drop_retransmit_limit;
-    uint64_t send_time_no_room, padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
-    uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, arrivals_sent, rtcp_in, gso_refused;
+    uint64_t number_no_room, fillers_sent, padding_in, rtx_in, rtx_recovered, nacks_sent, nacks_received, retransmitted, retransmit_missed;
+    uint64_t keyframe_requests_sent, keyframe_requests_received, keyframes_in, reports_sent, arrivals_sent, arrivals_received, rtcp_in, gso_refused;
     uint64_t protect_samples, protect_nanoseconds;
     uint64_t peers, up_tracks, down_tracks, addresses;
 } rw_counters;
@@ -183,8 +197,10 @@ int rw_read_up_statistics(rw_engine *engine, const int64_t *ups, int count, rw_u
 int rw_read_down_statistics(rw_engine *engine, const int64_t *downs, int count, rw_down_statistics *statistics);
 /* The loudest since the last call, -127 to 0 dBov; 1: nothing came. */
 int rw_take_audio_levels(rw_engine *engine, const int64_t *ups, int count, int32_t *levels);
-/* What each peer's last REMB said, in bits per second; -1: none came. */
-int rw_read_estimates(rw_engine *engine, const int64_t *peers, int count, int64_t *estimates);
+/* Of the peers whose feedback came since the last call, at most `room`: how many. Call again until there are fewer. */
+int rw_take_deliveries(rw_engine *engine, rw_delivery *deliveries, int room);
+/* Send so many bits per second of padding for so long; nothing while a probe is under way or nothing can carry it. */
+int rw_probe(rw_engine *engine, int64_t peer, uint64_t bitrate, int64_t length);
 void rw_read_counters(rw_engine *engine, rw_counters *counters);
 
 int64_t rw_now(void);

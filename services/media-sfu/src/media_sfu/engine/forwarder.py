@@ -19,12 +19,14 @@ from media_sfu.engine.srtp import SessionPair, function_addresses, make_sessions
 from media_sfu.forwarder import (
     Address,
     DatagramReceived,
+    Delivery,
     DownTrackHandle,
     DownTrackParameters,
     DownTrackStatistics,
     ForwarderEvent,
     KeyframeRequested,
     PeerHandle,
+    Probe,
     RecordedPacket,
     Records,
     SrtpKeys,
@@ -46,6 +48,7 @@ EVENTS_AT_ONCE = 256
 RECORDER_OCTETS = 4 * 1024 * 1024
 """Seven seconds of 4 Mbit/s video and its sound: longer than any disk should make a writer wait."""
 RECORDS_AT_ONCE = 256 * 1024
+DELIVERIES_AT_ONCE = 64
 RECORD = struct.Struct("=qqi4x")
 """`rw_record`."""
 
@@ -53,6 +56,8 @@ AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 TRANSPORT_SEQUENCE = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+OF_ONE_HOP = (SEND_TIME, TRANSPORT_SEQUENCE)
+"""A publisher's own mean nothing to subscribers."""
 
 CODECS = {"red": lib.RW_CODEC_RED, "vp8": lib.RW_CODEC_VP8, "h264": lib.RW_CODEC_H264}
 NO_TYPE = 255
@@ -115,6 +120,7 @@ class PacketForwarder:
         self._up_tracks: dict[UpTrackHandle, tuple[PeerHandle, UpTrackParameters]] = {}
         self._event = ffi.new("rw_event *")
         self._records = ffi.new("uint8_t[]", RECORDS_AT_ONCE)
+        self._deliveries = ffi.new("rw_delivery[]", DELIVERIES_AT_ONCE)
 
     @classmethod
     def bind(
@@ -257,9 +263,9 @@ class PacketForwarder:
             c.payload_types[payload_type] = _by_codec(parameters.payload_types, codec)
             c.rtx_payload_types[payload_type] = _by_codec(parameters.rtx_payload_types, codec)
         for uri, extension_id in source.extensions.items():
-            c.extensions[extension_id] = 0 if uri == SEND_TIME else parameters.extensions.get(uri, 0)
+            c.extensions[extension_id] = 0 if uri in OF_ONE_HOP else parameters.extensions.get(uri, 0)
         c.playout_delay_id = parameters.extensions.get(PLAYOUT_DELAY, 0)
-        c.send_time_id = parameters.extensions.get(SEND_TIME, 0)
+        c.transport_sequence_id = parameters.extensions.get(TRANSPORT_SEQUENCE, 0)
         cname = parameters.cname.encode()[: lib.RW_CNAME_SIZE]
         ffi.memmove(c.cname, cname, len(cname))
         c.cname_length = len(cname)
@@ -326,10 +332,16 @@ class PacketForwarder:
         _check(lib.rw_take_audio_levels(self._engine, up_tracks, len(up_tracks), levels))
         return [None if level > 0 else level for level in levels]
 
-    def bandwidth_estimates(self, peers: Sequence[PeerHandle]) -> list[int | None]:
-        estimates = ffi.new("int64_t[]", len(peers))
-        _check(lib.rw_read_estimates(self._engine, peers, len(peers), estimates))
-        return [None if estimate < 0 else estimate for estimate in estimates]
+    def take_deliveries(self) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        taken = DELIVERIES_AT_ONCE
+        while taken == DELIVERIES_AT_ONCE:
+            taken = lib.rw_take_deliveries(self._engine, self._deliveries, DELIVERIES_AT_ONCE)
+            deliveries += [_delivery(c) for c in self._deliveries[0:taken]]
+        return deliveries
+
+    def probe(self, peer: PeerHandle, bitrate_bps: int, length_s: float) -> None:
+        _check(lib.rw_probe(self._engine, peer, bitrate_bps, _microseconds(length_s)))
 
     def counters(self) -> Mapping[str, int]:
         c = ffi.new("rw_counters *")
@@ -435,6 +447,23 @@ def _c_address(address: Address) -> Any:
 
 def _text_address(address: Any) -> Address:
     return unpack_address(ffi.buffer(address.ip)[:], address.port)
+
+
+def _delivery(c: Any) -> Delivery:
+    return Delivery(
+        peer=PeerHandle(c.peer),
+        packets=c.packets,
+        octets=c.octets,
+        lost=c.lost,
+        span_s=c.span / 1e6 if c.span > 0 else None,
+        queue_s=c.queue / 1e6,
+        probe=_probe(c) if c.probe_done else None,
+    )
+
+
+def _probe(c: Any) -> Probe:
+    bits = c.probe_octets * 8
+    return Probe(bits / max(c.probe_sent, 1) * 1e6, bits / max(c.probe_span, 1) * 1e6, c.probe_share / 100)
 
 
 def _by_codec(payload_types: Mapping[str, int], codec: str) -> int:

@@ -1,98 +1,203 @@
-"""What a subscriber can receive."""
+"""What a subscriber can receive: an estimate, and a sender that follows it, over a simulated line."""
 
-import random
+from dataclasses import dataclass, field
 from math import inf
 
 import pytest
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
+from media_sfu.core.bandwidth.probing import LENGTH_S
+from media_sfu.forwarder import Delivery, PeerHandle, Probe
+
+from tests.kit.udp_relay import Line
+
+READING_S = 0.2
+TICK_S = 0.005
+OCTETS = 1000
+FILLER = 244
 
 
-@pytest.fixture
-def estimate() -> DownlinkEstimate:
-    return DownlinkEstimate()
+@dataclass
+class Viewer:
+    """
+    Gets the largest of `layers_bps` that its estimate's budget allows, or nothing, over a line of 20 ms; a smaller layer takes `switch_s` to come. What is
+    sent and what arrives is kept second by second.
+    """
+
+    line: Line
+    layers_bps: tuple[int, ...] = (150_000, 500_000, 1_500_000)
+    switch_s: float = 0.3
+    estimate: DownlinkEstimate = field(default_factory=DownlinkEstimate)
+    now: float = 10.0
+    layers: list[int] = field(default_factory=list)
+    """In each reading; -1 is nothing."""
+    probes: list[float] = field(default_factory=list)
+    queues_s: list[float] = field(default_factory=list)
+    _credit: float = 0.0
+    _arrived: list[tuple[float, float, int, bool]] = field(default_factory=list)
+    """Arrival, way, octets, whether it is padding."""
+    _lost: int = 0
+    _latest: float | None = None
+    _least_s: float = inf
+    _probe: tuple[float, float] | None = None
+    """Its rate, and its end."""
+    _sent_fillers: list[float] = field(default_factory=list)
+    _fillers: list[float] = field(default_factory=list)
+    _layer: int = 99
+    _switched: float = 0.0
+
+    def watch(self, seconds: float) -> None:
+        for _ in range(round(seconds / READING_S)):
+            for _ in range(round(READING_S / TICK_S)):
+                self._tick()
+            self._read()
+
+    def _tick(self) -> None:
+        self.now += TICK_S
+        fits = max((n for n, bps in enumerate(self.layers_bps) if bps <= self.estimate.budget_bps), default=-1)
+        if fits != self._layer and self.now >= self._switched + self.switch_s:
+            self._layer, self._switched = fits, self.now
+        if self._layer >= 0:
+            self._credit += self.layers_bps[self._layer] * TICK_S / 8
+        while self._credit >= OCTETS:
+            self._credit -= OCTETS
+            self._send(OCTETS, is_filler=False)
+        if self._probe is not None:
+            bps, end = self._probe
+            for _ in range(round(bps * TICK_S / 8 / FILLER)):
+                self._sent_fillers.append(self.now)
+                self._send(FILLER, is_filler=True)
+            if self.now >= end:
+                self._probe = None
+
+    def _send(self, octets: int, *, is_filler: bool) -> None:
+        delays = self.line.carry(octets, self.now)
+        if not delays and not is_filler:
+            self._lost += 1
+        for delay in delays:
+            self._arrived.append((self.now + delay, delay, octets, is_filler))
+
+    def _read(self) -> None:
+        came = sorted(packet for packet in self._arrived if packet[0] <= self.now)
+        self._arrived = [packet for packet in self._arrived if packet[0] > self.now]
+        self.layers.append(self._layer)
+        probe = None
+        if came or self._lost or self._sent_fillers:
+            self._least_s = min([self._least_s, *(way for _, way, _, _ in came)])
+            queue_s = min((way for _, way, _, _ in came), default=self._least_s) - self._least_s
+            self.queues_s.append(queue_s)
+            self._fillers += [at for at, _, _, is_filler in came if is_filler]
+            if self._sent_fillers and self.now > self._sent_fillers[-1] + 0.4:
+                probe = self._probe_result()
+            span_s = came[-1][0] - self._latest if came and self._latest is not None else None
+            self._latest = came[-1][0] if came else self._latest
+            octets = sum(packet[2] for packet in came)
+            delivery = Delivery(PeerHandle(1), len(came), octets, self._lost, span_s, queue_s, probe)
+            self._lost = 0
+            self.estimate.receive_delivery(delivery, self.now)
+        if self.estimate.budget_bps < inf:
+            rate = self.estimate.probe_to_send(self.layers_bps[-1], self.now)
+            if rate is not None:
+                self.probes.append(rate)
+                self._probe = rate, self.now + LENGTH_S
+
+    def _probe_result(self) -> Probe | None:
+        sent, self._sent_fillers = self._sent_fillers, []
+        came, self._fillers = self._fillers, []
+        bits = 8 * FILLER * (len(came) - 1)
+        if len(came) < 2:
+            return None
+        return Probe(bits / (sent[-1] - sent[0]), bits / (came[-1] - came[0]), len(came) / len(sent))
 
 
-def report(estimate: DownlinkEstimate, remb: int, sent: float, lost: float = 0.0, *, start: int, seconds: int) -> None:
-    for second in range(start, start + seconds):
-        estimate.receive_remb(remb)
-        estimate.receive_report(sent, lost, float(second))
+def viewer(rate_bps: float, loss: float = 0.0, **options: object) -> Viewer:
+    return Viewer(Line(1, rate_bps=rate_bps, loss=loss, delay_s=0.02), **options)  # type: ignore[arg-type]  # tests' own
 
 
-def test_a_free_line_has_no_bound(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=1_000_000, sent=900_000, start=0, seconds=10)
+def test_a_free_line_has_no_bound() -> None:
+    bob = viewer(10_000_000)
+    bob.watch(20)
 
-    assert estimate.budget_bps == inf
-
-
-def test_an_estimate_that_lags_a_new_track_is_no_congestion(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=300_000, sent=1_000_000, start=0, seconds=2)
-    report(estimate, remb=900_000, sent=1_000_000, start=2, seconds=2)
-
-    assert estimate.budget_bps == inf
+    assert bob.estimate.budget_bps == inf
+    assert bob.probes == []
 
 
-def test_an_estimate_that_climbs_after_several_tracks_have_started_is_no_congestion(estimate: DownlinkEstimate) -> None:
-    for second in range(12):
-        report(estimate, remb=int(300_000 * 1.08**second), sent=1_500_000, start=second, seconds=1)
+def test_on_a_slow_line_the_lowest_layer_comes_within_a_second_and_stays() -> None:
+    bob = viewer(400_000)
+    bob.watch(30)
 
-    assert estimate.budget_bps == inf
-
-
-def test_an_estimate_that_stands_far_below_what_is_sent_bounds_it(estimate: DownlinkEstimate) -> None:
-    for second, remb in enumerate((235_000, 238_000, 238_000, 241_000, 241_000)):
-        report(estimate, remb=remb, sent=410_000, start=second, seconds=1)
-        assert estimate.budget_bps == inf
-
-    report(estimate, remb=241_000, sent=410_000, start=5, seconds=1)
-    assert estimate.budget_bps == pytest.approx(204_850)
+    assert set(bob.layers[5:]) == {0}
+    assert 250_000 < bob.estimate.budget_bps < 400_000
 
 
-def test_an_estimate_that_stands_before_it_follows_a_track_that_came_back_is_no_congestion(
-    estimate: DownlinkEstimate,
-) -> None:
-    report(estimate, remb=322_000, sent=72_000, start=0, seconds=10)
-    for second, remb in enumerate((322_000, 322_000, 322_000, 349_000, 378_000, 410_000, 444_000, 480_000), 10):
-        report(estimate, remb=remb, sent=620_000, start=second, seconds=1)
+def test_probes_of_a_slow_line_make_no_queue_that_is_seen() -> None:
+    bob = viewer(400_000)
+    bob.watch(30)
 
-    assert estimate.budget_bps == inf
-
-
-def test_a_growing_queue_bounds_it_below_what_arrives(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=1_000_000, sent=1_000_000, start=0, seconds=1)
-    report(estimate, remb=500_000, sent=1_000_000, start=1, seconds=3)
-
-    assert estimate.budget_bps == 425_000
+    assert len(bob.probes) > 8
+    assert max(bob.queues_s[10:]) < 0.05
+    assert bob.line.lost < 80  # before the first cut
 
 
-def test_loss_bounds_it_within_three_seconds(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=2)
-    assert estimate.budget_bps == inf
+def test_when_the_line_is_free_again_the_highest_layer_comes_back_within_five_seconds() -> None:
+    bob = viewer(400_000)
+    bob.watch(20)
+    bob.line.rate_bps = 10_000_000
+    bob.watch(5)
 
-    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=2, seconds=1)
-    assert estimate.budget_bps == 680_000
-
-
-def test_a_line_that_always_loses_a_little_is_not_congested(estimate: DownlinkEstimate) -> None:
-    chance = random.Random(1)
-    for second in range(600):
-        lost = sum(chance.random() < 0.05 for _ in range(50)) / 50
-        report(estimate, remb=1_000_000, sent=500_000, lost=lost, start=second, seconds=1)
-
-        assert estimate.budget_bps == inf
+    assert bob.layers[-1] == 2
+    bob.watch(40)
+    assert bob.estimate.budget_bps == inf
+    assert set(bob.layers[-200:]) == {2}
 
 
-def test_it_is_tried_upwards_after_a_while(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=2_000_000, sent=1_000_000, lost=0.2, start=0, seconds=3)
-    report(estimate, remb=700_000, sent=600_000, start=3, seconds=4)
-    assert estimate.budget_bps == 680_000
+def test_a_line_for_the_middle_layer_gets_that() -> None:
+    bob = viewer(900_000)
+    bob.watch(30)
 
-    report(estimate, remb=700_000, sent=600_000, start=7, seconds=1)
-    assert estimate.budget_bps == pytest.approx(782_000)
-    report(estimate, remb=9_000_000, sent=600_000, start=8, seconds=30)
-    assert estimate.budget_bps == inf
+    assert set(bob.layers[30:]) == {1}
+    assert bob.line.lost < 200
 
 
-def test_a_low_rate_says_nothing(estimate: DownlinkEstimate) -> None:
-    report(estimate, remb=10_000, sent=100_000, start=0, seconds=10)
+@pytest.mark.parametrize("loss", [0.05, 0.2])
+def test_a_line_that_always_loses_packets_is_not_taken_for_a_full_one_for_long(loss: float) -> None:
+    bob = viewer(10_000_000, loss=loss)
+    bob.watch(30)
+
+    assert bob.layers[-1] == 2
+    assert set(bob.layers[-50:]) == {2}
+
+
+def test_a_line_that_drops_instead_of_queueing_is_followed_too() -> None:
+    bob = viewer(400_000)
+    bob.line.queue_s = 0.02
+    bob.watch(20)
+
+    assert set(bob.layers[15:]) == {0}
+
+
+def test_a_way_that_becomes_longer_is_no_queue_of_ours() -> None:
+    bob = viewer(10_000_000)
+    bob.watch(5)
+    bob.line.delay_s = 0.25
+    bob.watch(25)
+
+    assert bob.layers[-1] == 2
+
+
+def test_when_nothing_fits_nothing_is_sent_until_it_does() -> None:
+    bob = viewer(400_000, layers_bps=(1_000_000,))
+    bob.watch(20)
+    assert set(bob.layers[15:]) == {-1}
+
+    bob.line.rate_bps = 3_000_000
+    bob.watch(5)
+    assert bob.layers[-1] == 0
+
+
+def test_a_jump_of_a_few_packets_is_no_congestion() -> None:
+    estimate = DownlinkEstimate()
+    for n in range(100):
+        delivery = Delivery(PeerHandle(1), 4, 4000, n % 7 == 0, 0.2, 0.3 * (n % 10 == 0))
+        estimate.receive_delivery(delivery, n / 5)
 
     assert estimate.budget_bps == inf
