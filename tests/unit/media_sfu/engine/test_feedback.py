@@ -67,6 +67,40 @@ def test_a_packet_is_sent_again_at_most_once_in_a_round_trip(camera):
     assert len(camera.feedback(nack(0xAAAA, 5), now=10.125)) == 1
 
 
+def test_a_wish_that_comes_a_little_before_we_think_a_round_trip_is_over_is_met(camera):
+    """The subscriber takes the round trip for 90 ms, we for 100."""
+    camera.publish(sender_report(0x1111, 100 * SECOND, 0), now=9.0)
+    camera.publish(rtp(1, 0, vp8(key=True)), now=9.5)
+    camera.wait(10.0)
+    [report] = [packet for packet in camera.rtcp(SUBSCRIBER) if packet.kind == 200]
+    middle = report.sender_information[0] >> 16 & 0xFFFFFFFF
+    camera.feedback(receiver_report(ReportBlock(0xAAAA, 0, 0, 1, 0, middle, 0x4000)), now=10.35)
+
+    answers = [len(camera.feedback(nack(0xAAAA, 1), now=now)) for now in (10.4, 10.44, 10.49)]
+
+    assert answers == [1, 0, 1]
+
+
+def test_on_a_line_that_loses_much_without_a_queue_packets_are_sent_again_twice(camera):
+    [packet] = camera.publish(rtp(1, 0, vp8(key=True), extensions=one_byte_extensions({2: b"abc"})), now=10.0)
+    camera.feedback(transport_feedback(0, {0: 0}), now=10.1)
+    camera.feedback(receiver_report(ReportBlock(0xAAAA, 52, 1, 1, 0, 0, 0)), now=10.1)
+
+    first, second = camera.feedback(nack(0xAAAA, packet.seq), now=10.2)
+
+    assert first.payload == second.payload
+    assert second.seq - first.seq == 1
+
+
+def test_on_a_full_line_packets_are_sent_again_once(camera):
+    extensions = one_byte_extensions({2: b"abc"})
+    camera.publish(*(rtp(seq, 0, vp8(key=True), extensions=extensions) for seq in (1, 2)), now=10.0)
+    camera.feedback(transport_feedback(0, {0: 0, 1: 400}), now=10.1)
+    camera.feedback(receiver_report(ReportBlock(0xAAAA, 52, 1, 1, 0, 0, 0)), now=10.1)
+
+    assert len(camera.feedback(nack(0xAAAA, 1), now=10.2)) == 1
+
+
 def test_a_subscriber_cannot_ask_for_more_than_it_was_sent(camera):
     """129 credits: 128 to begin with, one for the packet."""
     camera.publish(rtp(5, 0, vp8(key=True)), now=10.0)
@@ -112,6 +146,21 @@ def test_a_nack_is_not_repeated_before_a_round_trip(camera):
     assert camera.rtcp() == []
     camera.wait(10.15)
     assert [p.nacked for p in camera.rtcp() if p.kind == 205] == [[2]]
+
+
+def test_on_a_line_that_loses_much_a_nack_is_sent_again_within_the_round_trip(camera):
+    """One of three packets came in the second before."""
+    camera.publish(rtp(1, 0, vp8(key=True)), now=10.0)
+    camera.publish(rtp(4, 0, vp8()), now=10.5)
+    camera.wait(11.1)
+    camera.publish(rtp(6, 0, vp8()), now=11.2)
+
+    asked = []
+    for tick in range(30):
+        camera.wait(11.21 + tick * 0.005)
+        asked += [11.21 + tick * 0.005 for packet in camera.rtcp() if packet.kind == 205 and 5 in packet.nacked]
+
+    assert asked == pytest.approx([11.21, 11.26, 11.31])
 
 
 def test_nacks_stop_after_their_tries(camera):

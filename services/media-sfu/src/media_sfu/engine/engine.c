@@ -58,6 +58,8 @@ enum {
     DEPARTURES = 2048,        /* packets to a subscriber that its feedback may still tell of: two seconds of 8 Mbit/s; a power of two */
     LOST = 0x8000,            /* in `departure.octets` */
     LEAST_WAY_WINDOW = 10000000, /* the shortest way of so long and of as long before counts as the way without a queue */
+    VERY_LOSSY = 26,          /* of 256 */
+    SHORT_QUEUE = 40000,
     FILLER = 224,             /* padding octets in a probe's packet, as libwebrtc has it */
     FILLERS_AT_ONCE = 64,
     PROBE_TICK = 5000,
@@ -241,6 +243,7 @@ typedef struct {
     bool timed;                              /* a feedback has come */
     int64_t reference;                       /* of the last feedback, extended, in 64 ms of their clock */
     int64_t least_way, least_before, since;  /* way: arrival by their clock less departure by ours */
+    int64_t queue;                           /* that the last packet met */
     int64_t latest, told;                    /* arrivals by their clock: the last, and the last that was taken */
     rw_delivery delivery;
     int32_t news;                            /* index in engine.news, or -1 */
@@ -1386,7 +1389,34 @@ static void forward_track(rw_engine *e, up_track *t) {
     t->first_packet = t->last_packet = -1;
 }
 
-/* Send again what the subscriber missed: as RTX (RFC 4588), or the very same packet where RTX was not negotiated. */
+/* Send a packet again: as RTX (RFC 4588), or the very same packet where RTX was not negotiated. */
+static bool resend(rw_engine *e, down_track *d, const packet *p, const sent *s) {
+    uint8_t *octets = reserve(e, p->length + 2u);
+    if (!octets) return false;
+    memcpy(octets, p->octets, p->length);
+    int length = patch(e, d, p, s, octets);
+    if (has_rtx(d, p->payload_type)) {
+        memmove(octets + p->header_length + 2, octets + p->header_length, (size_t)(p->length - p->header_length));
+        memcpy(octets + p->header_length, octets + 2, 2);
+        octets[1] = (uint8_t)((octets[1] & 0x80) | d->parameters.rtx_payload_types[p->payload_type]);
+        put16(octets + 2, d->rtx_seq++);
+        put32(octets + 8, d->parameters.rtx_ssrc);
+        length += 2;
+    }
+    if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return false;
+    commit(e, d->owner, octets, length);
+    d->resend_credit--;
+    d->retransmitted++;
+    e->counters.retransmitted++;
+    return true;
+}
+
+/* Does its line lose much although no queue stands in front of it? Then what is sent again had better be sent twice. */
+static bool is_very_lossy(const down_track *d) {
+    return d->fraction_lost > VERY_LOSSY && d->owner->departures && d->owner->departures->queue < SHORT_QUEUE;
+}
+
+/* Send again what the subscriber missed. */
 static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
     int64_t out = unwrap(d->last_out, seq);
     sent *s = &d->history[out & d->history_mask];
@@ -1395,7 +1425,8 @@ static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
         return;
     }
     uint32_t now = (uint32_t)(e->now / 1000) | 1;
-    int64_t pause = d->round_trip > e->policy.resend_interval ? d->round_trip : e->policy.resend_interval;
+    /* Subscribers ask again after what they take for the round trip, which may be a little less than we do: the whole of it would refuse every second wish. */
+    int64_t pause = d->round_trip / 2 > e->policy.resend_interval ? d->round_trip / 2 : e->policy.resend_interval;
     if (s->resent && now - s->resent < (uint32_t)(pause / 1000)) return;
     if (d->resend_credit <= 0) {
         e->counters.drop_retransmit_limit++;
@@ -1413,24 +1444,9 @@ static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
         return;
     }
     parse_payload(&p, d->up->parameters.codecs[p.payload_type]);
-    uint8_t *octets = reserve(e, p.length + 2u);
-    if (!octets) return;
-    memcpy(octets, p.octets, p.length);
-    int length = patch(e, d, &p, s, octets);
-    if (has_rtx(d, p.payload_type)) {
-        memmove(octets + p.header_length + 2, octets + p.header_length, (size_t)(p.length - p.header_length));
-        memcpy(octets + p.header_length, octets + 2, 2);
-        octets[1] = (uint8_t)((octets[1] & 0x80) | d->parameters.rtx_payload_types[p.payload_type]);
-        put16(octets + 2, d->rtx_seq++);
-        put32(octets + 8, d->parameters.rtx_ssrc);
-        length += 2;
-    }
-    if (!protect(e, e->crypto.protect, d->owner, octets, &length)) return;
-    commit(e, d->owner, octets, length);
+    if (!resend(e, d, &p, s)) return;
     s->resent = now;
-    d->resend_credit--;
-    d->retransmitted++;
-    e->counters.retransmitted++;
+    if (is_very_lossy(d)) resend(e, d, &p, s);
 }
 
 static void send_rtcp(rw_engine *e, peer *to, const uint8_t *octets, int length) {
@@ -1512,6 +1528,7 @@ static void note_delivery(rw_engine *e, departures *s, uint16_t number, int64_t 
     }
     if (way < s->least_way) s->least_way = way;
     int64_t queue = way - (s->least_way < s->least_before ? s->least_way : s->least_before);
+    s->queue = queue;
     if (!s->delivery.packets || queue < s->delivery.queue) s->delivery.queue = queue;
     s->delivery.packets++;
     s->delivery.octets += octets;
@@ -1686,11 +1703,13 @@ static void send_nack(rw_engine *e, source *s, int64_t round_trip) {
     uint8_t octets[12 + 4 * MISSING];
     uint32_t length = 12, kept = 0;
     int64_t base = INT64_MIN;
+    /* Where NACKs are lost too, each is sent again within its round trip: a sender that has the first one takes no notice of the second. */
+    int hurry = s->fraction_lost > VERY_LOSSY ? 2 : 1;
     for (uint32_t i = 0; i < s->missing_count; i++) {
         missing *m = &s->missing[i];
-        if (m->tries >= e->policy.nack_tries || e->now - m->found > e->policy.nack_lifetime) continue; /* given up */
+        if (m->tries >= e->policy.nack_tries * hurry || e->now - m->found > e->policy.nack_lifetime) continue; /* given up */
         if (m->due <= e->now) {
-            m->due = e->now + round_trip;
+            m->due = e->now + round_trip / hurry;
             m->asked = e->now;
             m->tries++;
             s->nacks++;

@@ -30,7 +30,7 @@ typedef struct {
     int64_t keyframe_retry;     /* ask again when no key frame came within this time */
     int64_t nack_delay;         /* how long a gap may be mere reordering */
     int64_t nack_lifetime;      /* a packet missing for longer is given up */
-    int64_t resend_interval;    /* answer NACKs for one packet at most this often, unless the round trip is longer */
+    int64_t resend_interval;    /* answer NACKs for one packet at most this often, unless half the round trip is longer */
     int64_t report_interval;    /* SR, RR and REMB */
     int64_t arrivals_interval;  /* transport-wide feedback */
     int64_t silence;            /* a layer that was not heard for so long does not flow */

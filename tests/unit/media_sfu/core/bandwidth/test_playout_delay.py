@@ -41,6 +41,11 @@ def test_a_lossy_way_to_the_subscriber_costs_two_of_its_round_trips():
     assert after(PlayoutDelays(), 5, subscriber=down(0.05, 0.1)) == [0.25]
 
 
+def test_where_much_is_lost_more_is_waited_for():
+    assert after(PlayoutDelays(), 40, subscriber=down(0.12, 0.1))[-1] == 0.35
+    assert after(PlayoutDelays(), 40, subscriber=down(0.2, 0.1))[-1] == 0.45
+
+
 def test_both_ways_add_up():
     assert after(PlayoutDelays(), 5, up(0.05, 0.1), down(0.05, 0.1)) == [0.35]
 
