@@ -241,11 +241,11 @@ def test_a_full_line_gets_a_lower_layer_at_once(scene: Scene) -> None:
 
 
 def test_a_track_goes_off_only_when_its_lowest_layer_does_not_fit(scene: Scene) -> None:
-    seconds_pass(scene, 0, 2, (12_500, 50_000, 250_000))
-    fill(scene, 130_000)
+    seconds_pass(scene, 0, 5, (12_500, 50_000, 250_000))
+    fill(scene, 130_000, now=5.0)
     assert told(scene, "track_switch_off") == []
 
-    seconds_pass(scene, 4, 1, (20_000, 50_000, 250_000))
+    seconds_pass(scene, 6, 1, (20_000, 50_000, 250_000))
     assert told(scene, "track_switch_off") == [{"type": "track_switch_off", "off": ["MTcamera"], "on": []}]
 
 

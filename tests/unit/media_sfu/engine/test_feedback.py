@@ -92,13 +92,24 @@ def test_on_a_line_that_loses_much_without_a_queue_packets_are_sent_again_twice(
     assert second.seq - first.seq == 1
 
 
-def test_on_a_full_line_packets_are_sent_again_once(camera):
+def test_on_a_full_line_one_packet_is_sent_again_for_eight_that_were_sent(camera):
+    """The last one came 125 ms later than the first."""
     extensions = one_byte_extensions({2: b"abc"})
-    camera.publish(*(rtp(seq, 0, vp8(key=True), extensions=extensions) for seq in (1, 2)), now=10.0)
-    camera.feedback(transport_feedback(0, {0: 0, 1: 400}), now=10.1)
+    camera.publish(*(rtp(seq, 0, vp8(key=True), extensions=extensions) for seq in range(20)), now=10.0)
+    camera.feedback(transport_feedback(0, {0: 0, 1: 500}), now=10.1)
     camera.feedback(receiver_report(ReportBlock(0xAAAA, 52, 1, 1, 0, 0, 0)), now=10.1)
 
-    assert len(camera.feedback(nack(0xAAAA, 1), now=10.2)) == 1
+    assert len(camera.feedback(nack(0xAAAA, *range(20)), now=10.2)) == 2
+
+
+def test_what_was_sent_before_a_pause_is_not_sent_again(camera):
+    camera.publish(rtp(5, 0, vp8(key=True)), now=10.0)
+    camera.engine.pause_down_track(camera.down)
+    camera.engine.resume_down_track(camera.down)
+    assert camera.feedback(nack(0xAAAA, 5), now=10.1) == []
+
+    [after] = camera.publish(rtp(6, 0, vp8(key=True)), now=10.2)
+    assert len(camera.feedback(nack(0xAAAA, 5, after.seq), now=10.3)) == 1
 
 
 def test_a_subscriber_cannot_ask_for_more_than_it_was_sent(camera):

@@ -26,8 +26,9 @@ from media_sfu.core.actions import (
     SetTargetLayer,
     UpTrackName,
 )
-from media_sfu.core.bandwidth.allocation import NOMINAL_BPS, RANKS, Candidate, allocate, wanted_layer
+from media_sfu.core.bandwidth.allocation import RANKS, Candidate, allocate, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
+from media_sfu.core.bandwidth.layer_costs import LayerCosts
 from media_sfu.core.bandwidth.playout_delay import PlayoutDelays
 from media_sfu.core.bandwidth.probing import LENGTH_S
 from media_sfu.core.bandwidth.profile import UNBOUNDED, SwitchOff, VideoProfile, video_profile
@@ -118,6 +119,7 @@ class Adaptation:
         self._last_hint = 0
         self._speakers = Speakers()
         self._rates = Rates()
+        self._layer_costs = LayerCosts()
         self._delays = PlayoutDelays()
         self._limits: dict[UpTrackName, int] = {}
         """Of videos whose publishers were told to send less."""
@@ -191,6 +193,7 @@ class Adaptation:
     ) -> None:
         """The counters of every track; once a second."""
         self._rates.receive(up, down, now)
+        self._layer_costs.receive(self._rates.up)
         self._limit_publishers()
         for participant_sid, client in self._clients.items():
             # What tracks cost decides nothing for a subscriber without bound: most of them, and nothing is to be done for those.
@@ -396,15 +399,12 @@ class Adaptation:
 
     def _costs(self, source: UpTrackName, layer: int, current: int | None) -> tuple[int, ...]:
         """What each layer up to this one costs, those above the `current` one with a margin; at least as much as the one below."""
-        rates = self._rates.up.get(source)
         costs: list[int] = []
         for index in range(layer + 1):
-            measured = rates.layers_bps[index] if rates is not None and index < len(rates.layers_bps) else 0
-            nominal = NOMINAL_BPS[min(index, len(NOMINAL_BPS) - 1)]
-            cost = min(measured or nominal, self._limits.get(source, VIDEO_BPS))
+            cost = min(self._layer_costs.bps(source, index), self._limits.get(source, VIDEO_BPS))
             if current is None or index > current:
-                cost = int(cost * MARGIN)
-            costs.append(max(cost, costs[-1] if costs else 0))
+                cost *= MARGIN
+            costs.append(max(int(cost), costs[-1] if costs else 0))
         return tuple(costs)
 
     def _priority(self, client: _Client, subscription: NodeSubscription) -> TrackPriority:

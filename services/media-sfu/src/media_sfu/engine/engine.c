@@ -60,6 +60,9 @@ enum {
     LEAST_WAY_WINDOW = 10000000, /* the shortest way of so long and of as long before counts as the way without a queue */
     VERY_LOSSY = 26,          /* of 256 */
     SHORT_QUEUE = 40000,
+    LONG_QUEUE = 100000,
+    FULL_PRICE = 8,           /* of a retransmission on a full line, in packets sent: what is lost there is lost again, and makes the queue longer */
+    FULL_CREDIT = 32,
     FILLER = 224,             /* padding octets in a probe's packet, as libwebrtc has it */
     FILLERS_AT_ONCE = 64,
     PROBE_TICK = 5000,
@@ -197,7 +200,8 @@ struct down_track {
     uint32_t frame_time;
     sent *history;
     uint32_t history_mask;
-    int32_t resend_credit;
+    int32_t resend_credit, full_credit;
+    int64_t resend_floor; /* what was sent before is not sent again: a key frame comes */
     uint64_t packets, octets, filtered;
     uint64_t media_octets; /* RFC 3550 octet count: payload alone */
     rw_down_parameters parameters;
@@ -1336,6 +1340,7 @@ static void send_packet(rw_engine *e, down_track *d, const packet *p, const sent
     d->octets += (uint64_t)length;
     d->media_octets += p->payload_length;
     if (d->resend_credit < RESENDS) d->resend_credit++;
+    if (d->full_credit < FULL_CREDIT) d->full_credit++;
     if (!d->owner->recording) e->counters.packets_forwarded++;
 }
 
@@ -1420,15 +1425,18 @@ static bool is_very_lossy(const down_track *d) {
 static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
     int64_t out = unwrap(d->last_out, seq);
     sent *s = &d->history[out & d->history_mask];
+    if (d->started && out < d->resend_floor) return;
     if (!d->started || out > d->last_out || d->last_out - out > (int64_t)d->history_mask || s->out != (uint32_t)out || s->state != SENT_DONE) {
         e->counters.retransmit_missed++;
         return;
     }
     uint32_t now = (uint32_t)(e->now / 1000) | 1;
     /* Subscribers ask again after what they take for the round trip, which may be a little less than we do: the whole of it would refuse every second wish. */
-    int64_t pause = d->round_trip / 2 > e->policy.resend_interval ? d->round_trip / 2 : e->policy.resend_interval;
+    bool is_full = d->owner->departures && d->owner->departures->queue > LONG_QUEUE;
+    int64_t pause = is_full ? d->round_trip : d->round_trip / 2;
+    if (pause < e->policy.resend_interval) pause = e->policy.resend_interval;
     if (s->resent && now - s->resent < (uint32_t)(pause / 1000)) return;
-    if (d->resend_credit <= 0) {
+    if (d->resend_credit <= 0 || (is_full && d->full_credit < FULL_PRICE)) {
         e->counters.drop_retransmit_limit++;
         return;
     }
@@ -1446,6 +1454,7 @@ static void retransmit(rw_engine *e, down_track *d, uint16_t seq) {
     parse_payload(&p, d->up->parameters.codecs[p.payload_type]);
     if (!resend(e, d, &p, s)) return;
     s->resent = now;
+    if (is_full) d->full_credit -= FULL_PRICE;
     if (is_very_lossy(d)) resend(e, d, &p, s);
 }
 
@@ -2776,7 +2785,7 @@ int rw_remove_down_track(rw_engine *e, int64_t handle) {
 int rw_pause_down_track(rw_engine *e, int64_t handle) {
     pthread_mutex_lock(&e->lock);
     down_track *d = get_down(e, handle);
-    if (d) d->paused = true, d->synced = false, d->layer = -1;
+    if (d) d->paused = true, d->synced = false, d->layer = -1, d->resend_floor = d->last_out + 1;
     pthread_mutex_unlock(&e->lock);
     return d ? RW_OK : RW_STALE;
 }

@@ -8,9 +8,6 @@ from contract.rooms import TrackPriority
 from media_sfu.core.bandwidth.profile import Mode
 from media_sfu.core.media_signaling import Dimensions
 
-NOMINAL_BPS = (150_000, 500_000, 1_500_000)
-"""What Chromium spends on 320x180, 640x360 and 1280x720; taken while a layer was not measured."""
-
 HEIGHTS = {1: (720,), 2: (240, 480), 3: (180, 360, 720)}
 """Layer heights, low to high, that the SDK makes of a camera: three from 960x540 up, two from 480x270 up."""
 
