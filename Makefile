@@ -59,8 +59,8 @@ soak: test-tools ## the long tests: calls over bad lines in real Chromium, kill 
 asan: setup ## the packet engine's tests against a build with ASAN and UBSAN
 	@$(BIN)/python tests/fuzz/sanitized_tests.py
 
-screenshots: test-tools ## pictures of every state of the demo, to be looked at, in a temporary folder
-	@$(BIN)/python -m tests.sdk.screenshots
+screenshots: test-tools ## pictures of every state of the demo, to be looked at, in a temporary folder (SHOTS= for some)
+	@$(BIN)/python -m tests.sdk.screenshots $(SHOTS)
 
 bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
 	@$(BIN)/python tests/bench/compare.py $(BENCH)

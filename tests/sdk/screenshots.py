@@ -1,12 +1,14 @@
 """
 Pictures of every state of the demo, on a desktop and on a telephone, light and dark, to be looked at: `make screenshots`.
 
-It starts the whole system. The person whose page is shown uses the demo; the others are tabs of the test page, and in a crowd callers without a browser.
+It starts the whole system, and walks through all states; with names as arguments it takes pictures of those alone (`make screenshots SHOTS="lobby ended"`). The person whose page is shown uses the demo; the others are tabs of the test page, and in a crowd callers without a browser.
 """
 
 import asyncio
 import json
+import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -31,14 +33,17 @@ PATIENCE_MS = 120_000
 
 
 class Album:
-    """Takes each state in every size and colour, into one folder."""
+    """Takes each state in every size and colour, into one folder. Some names, or with none given all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._folder = folder
+        self._names = names
         self._number = 0
 
     async def take(self, page: Page, name: str) -> None:
         self._number += 1
+        if self._names and name not in self._names:
+            return
         for size, viewport in SIZES.items():
             await page.set_viewport_size(viewport)
             for scheme in SCHEMES:
@@ -173,8 +178,8 @@ async def refusals(browser: Chromium, roomwire: Roomwire, demo: str, album: Albu
         await album.take(page, "without-devices")
 
 
-async def main(folder: Path) -> None:
-    album = Album(folder)
+async def main(folder: Path, names: Sequence[str]) -> None:
+    album = Album(folder, names)
     with running(Path(tempfile.mkdtemp())) as roomwire:
         async with AsyncExitStack() as opened:
             line = await opened.enter_async_context(
@@ -190,5 +195,5 @@ async def main(folder: Path) -> None:
 if __name__ == "__main__":
     folder = Path(tempfile.mkdtemp(prefix="roomwire-screenshots-"))
     print(f"Pictures go to {folder}", flush=True)
-    asyncio.run(main(folder))
+    asyncio.run(main(folder, sys.argv[1:]))
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")

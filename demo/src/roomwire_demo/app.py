@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, StringConstraints
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -38,7 +38,7 @@ def build(settings: DemoSettings) -> FastAPI:
     """Make the application."""
     app = FastAPI(title="Roomwire demo", docs_url=None, redoc_url=None, openapi_url=None)
     video = Video(settings)
-    sdk = settings.demo_node_modules / "twilio-video" / "dist" / "twilio-video.min.js"
+    sdk = settings.demo_node_modules / "twilio-video" / "dist"
 
     @app.exception_handler(TwilioRestException)
     async def on_refused(_request: Request, error: TwilioRestException) -> Response:
@@ -74,10 +74,6 @@ def build(settings: DemoSettings) -> FastAPI:
         # It may come twice: then with the same I-Twilio-Idempotency-Token. A line more in the log does no harm.
         log.info("%s: %s %s", told["RoomName"], told["StatusCallbackEvent"], told.get("ParticipantIdentity", ""))
 
-    @app.get("/sdk/twilio-video.js")
-    async def browser_sdk() -> Response:
-        return FileResponse(sdk, media_type="text/javascript")
-
     @app.get("/healthz")
     async def healthz() -> Response:
         return PlainTextResponse("ok\n")
@@ -87,5 +83,6 @@ def build(settings: DemoSettings) -> FastAPI:
         failing = [] if sdk.exists() else [f"{sdk} is missing: run npm ci in demo/"]
         return JSONResponse({"ready": not failing, "failing": failing}, status_code=503 if failing else 200)
 
+    app.mount("/sdk", StaticFiles(directory=sdk, check_dir=False))
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app

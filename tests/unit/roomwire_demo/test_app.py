@@ -55,7 +55,7 @@ async def test_it_is_not_ready_without_the_sdk(tmp_path: Path) -> None:
         dist.mkdir(parents=True)
         (dist / "twilio-video.min.js").write_text("sdk")
         ready = await http.get("/readyz")
-        sdk = await http.get("/sdk/twilio-video.js")
+        sdk = await http.get("/sdk/twilio-video.min.js")
 
     assert (without.status_code, ready.status_code) == (503, 200)
     assert sdk.text == "sdk"
