@@ -53,12 +53,16 @@ KEY = "SK" + "1" * 32
 
 
 class MovedClock(SystemClock):
-    """The system's clock, moved forward by `offset_s`."""
+    """The system's clock, moved forward by `offset_s`; a process that stood still for `stood_still_s` sees the other one moved as well."""
 
     offset_s = 0.0
+    stood_still_s = 0.0
 
     def wall(self) -> float:
         return super().wall() + self.offset_s
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.stood_still_s
 
 
 class RoomsApi:

@@ -272,6 +272,23 @@ async def test_participants_of_a_silent_gateway_are_reconnecting(api: RoomsApi) 
 
 
 @on_sqlite_alone
+async def test_who_stood_still_itself_listens_before_it_judges(api: RoomsApi) -> None:
+    looked: asyncio.Queue[RoomRevisions] = asyncio.Queue()
+    await api.bus.listen(ROOM_REVISIONS, TypeAdapter(RoomRevisions), looked.put)
+    await api.bus.publish(gateway_alive("gateway-9"), GatewayAlive(gateway_id="gateway-9"))
+    alice = await api.join("alice", gateway_id="gateway-9")
+
+    api.clock.stood_still_s = 60
+    while not looked.empty():
+        looked.get_nowait()
+    for _ in range(3):
+        await looked.get()  # gateways are judged at the same time
+        await api.bus.publish(gateway_alive("gateway-9"), GatewayAlive(gateway_id="gateway-9"))
+
+    assert (await api.get(f"/v1/Rooms/standup/Participants/{alice.participant_sid}"))["status"] == "connected"
+
+
+@on_sqlite_alone
 async def test_every_active_rooms_revision_is_published_each_second(api: RoomsApi) -> None:
     heard: list[RoomRevisions] = []
 

@@ -19,6 +19,8 @@ GRACE_S = 10.0
 """After a start, or after the bus was away, nobody is declared dead for this long: signs of life have to be heard first."""
 SILENCE_S = 4.0
 """A gateway says every second that it lives."""
+STANDSTILL_S = 3.0
+"""Who looks each second and has not for so long was held up with the whole process, its machine asleep or too busy: what came meanwhile is not yet heard."""
 DUE_PERIOD_S = 0.25
 PERIOD_S = 1.0
 TOTALS_PERIOD_S = 5.0
@@ -37,6 +39,7 @@ class Timers:
         self._grace_s = grace_s
         self._judge_at = clock.monotonic() + grace_s
         self._heard: dict[str, float] = {}
+        self._looked_at = clock.monotonic()
 
     async def receive_alive(self, alive: GatewayAlive) -> None:
         self._heard[alive.gateway_id] = self._clock.monotonic()
@@ -67,6 +70,15 @@ class Timers:
     async def judge_gateways(self) -> None:
         """Participants of a gateway that fell silent are reconnecting."""
         now = self._clock.monotonic()
+        if now - self._looked_at > STANDSTILL_S:
+            log.warning("this process stood still", seconds=round(now - self._looked_at, 1))
+            await self.begin_grace()
+        try:
+            await self._judge(now)
+        finally:
+            self._looked_at = self._clock.monotonic()
+
+    async def _judge(self, now: float) -> None:
         self._heard = {gateway: at for gateway, at in self._heard.items() if now - at < SILENCE_S}
         if not self._may_judge():
             return
