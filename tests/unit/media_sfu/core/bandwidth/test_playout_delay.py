@@ -42,7 +42,7 @@ def test_a_lossy_way_to_the_subscriber_costs_two_of_its_round_trips():
 
 
 def test_where_much_is_lost_more_is_waited_for():
-    assert after(PlayoutDelays(), 40, subscriber=down(0.12, 0.1))[-1] == 0.35
+    assert after(PlayoutDelays(), 40, subscriber=down(0.15, 0.1))[-1] == 0.35
     assert after(PlayoutDelays(), 40, subscriber=down(0.2, 0.1))[-1] == 0.45
 
 

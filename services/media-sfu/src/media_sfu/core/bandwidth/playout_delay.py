@@ -13,7 +13,7 @@ from media_sfu.forwarder import DownTrackStatistics, UpTrackStatistics
 LOSSY = 0.01
 """Share of packets lost from which a way counts as lossy."""
 
-VERY_LOSSY = (0.10, 0.16)
+VERY_LOSSY = (0.13, 0.17)
 """From each of these on, one more thing that is lost again is waited for: at 20 % loss every 14th packet is lost three times, what asks for it included."""
 
 WEIGHT = 0.2
