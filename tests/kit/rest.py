@@ -32,3 +32,10 @@ class Rest:
         """Track name -> whether it is enabled."""
         listed = self._rooms(self.room).participants(participant).published_tracks.list()
         return {track.name: track.enabled for track in listed}
+
+    def subscribe(self, participant: str, *rules: dict[str, Any]) -> None:
+        self._rooms(self.room).participants(participant).subscribe_rules.update(rules=list(rules))
+
+    def subscribed(self, participant: str) -> set[str]:
+        """Names of the tracks that a participant receives."""
+        return {track.name for track in self._rooms(self.room).participants(participant).subscribed_tracks.list()}

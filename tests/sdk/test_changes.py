@@ -161,6 +161,29 @@ async def test_a_participant_removed_by_rest(join: Join, rest: Rest) -> None:
     await meets(bob, "carol")
 
 
+async def test_subscribe_rules_of_rest_act_on_who_is_there(join: Join, rest: Rest) -> None:
+    alice, bob = await together(join, "alice", "bob")
+    names = {"alice-microphone", "alice-camera", "alice-chat"}
+
+    rest.subscribe(bob.sid, {"type": "exclude", "all": True})
+    for name in names:
+        await bob.event("trackUnsubscribed", track=name, identity="alice")
+    assert rest.subscribed(bob.sid) == set()
+
+    by_kind, by_name = {"publisher": "alice", "kind": "audio"}, {"track": "alice-camera"}
+    rest.subscribe(bob.sid, {"type": "include"} | by_kind, {"type": "include"} | by_name)
+    await bob.hears("alice-microphone", hertz("alice"))
+    await bob.sees("alice-camera", PEOPLE["alice"])
+    assert rest.subscribed(bob.sid) == names - {"alice-chat"}
+
+    rest.subscribe(bob.sid, {"type": "include", "all": True})
+    await bob.remote_track("alice-chat")
+    await alice.send("alice-chat", "again")
+    assert await bob.received("alice-chat", 1) == ["again"]
+    assert await bob.count("trackUnpublished") == 0
+    await meets(alice, "bob")
+
+
 async def test_the_same_identity_twice(join: Join, rest: Rest) -> None:
     older, bob = await together(join, "alice", "bob")
 
