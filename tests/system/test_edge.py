@@ -134,6 +134,15 @@ def test_headers_may_hold_any_octets(line: Line, path: str) -> None:
     assert line.raw.answer().error == (401, 20003)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_monitors_may_ask_for_the_head_alone(line: Line, path: str) -> None:
+    line.raw.send(f"HEAD {path} HTTP/1.1", "Host: api.test")
+    answer = line.raw.answer("HEAD")
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert line.ask("GET", "/v1/Rooms").status == 200
+
+
 def test_who_wants_a_websocket_is_answered_as_everybody(line: Line) -> None:
     upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAA")
 

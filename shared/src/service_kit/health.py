@@ -15,15 +15,15 @@ Check = Callable[[], bool | Awaitable[bool]]
 def health_router(checks: Mapping[str, Check], registry: CollectorRegistry = REGISTRY) -> APIRouter:
     """
     Routes for a service that is ready when every check says true. `/readyz` answers 503 and names the failing checks. `/metrics` shows `registry`
-    and what the process says of itself.
+    and what the process says of itself. HEAD is answered as well: many who watch send nothing else.
     """
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz")
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
         return PlainTextResponse("ok\n")
 
-    @router.get("/readyz")
+    @router.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:
         failing = []
         for name, check in checks.items():
