@@ -6,7 +6,7 @@ At least once: what was sent, and its answer not recorded before this process di
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -50,9 +50,14 @@ CLEANING_S = 600.0
 MEASURING_S = 5.0
 AT_ONCE = 256
 AT_ONCE_EACH = 32
-"""Connections to one receiver."""
-AT_ONCE_SILENT = 1
-"""The same while its last try had no answer: a receiver that is dead must not hold connections that others want, nor be stormed when it comes back."""
+"""Connections to a receiver that answers."""
+AT_ONCE_UNHEARD = 1
+"""
+Connections to one that is not known to answer: its last try had no answer, or there was none yet. A receiver that is dead must not hold connections
+that others want, nor be stormed when it comes back; and many of them may be told of many rooms at the same moment.
+"""
+KNOWN_ANSWERING = 10_000
+"""Receivers. Who answered longest ago is forgotten."""
 IN_A_ROW = 20
 """Callbacks that a stream sends before it queues again."""
 
@@ -98,7 +103,8 @@ class Webhooks:
         self._clock = clock
         self._patience = patience
         self._runs: dict[str, _Run] = {}
-        self._silent: set[str] = set()
+        self._answering: OrderedDict[str, None] = OrderedDict()
+        """Receivers whose last try had an answer."""
         self._due = asyncio.Event()
         self._stopping = False
 
@@ -151,11 +157,10 @@ class Webhooks:
 
     def _capacity(self) -> Capacity:
         used = Counter(run.claim.receiver for run in self._runs.values())
-        left = {receiver: self._limit(receiver) - used[receiver] for receiver in {*used, *self._silent}}
-        return Capacity(AT_ONCE - len(self._runs), AT_ONCE_EACH, left, frozenset(self._runs))
+        return Capacity(AT_ONCE - len(self._runs), self._limit, used, frozenset(self._runs))
 
     def _limit(self, receiver: str) -> int:
-        return AT_ONCE_SILENT if receiver in self._silent else AT_ONCE_EACH
+        return AT_ONCE_EACH if receiver in self._answering else AT_ONCE_UNHEARD
 
     async def _work(self, run: _Run) -> None:
         """Send what a stream owes, until it owes nothing, fails, or has had its turn. After a failure of ours its lease runs out by itself."""
@@ -178,7 +183,7 @@ class Webhooks:
         except Exception:
             log.exception("callbacks failed", receiver=claim.receiver)
         finally:
-            was_full = len(self._runs) >= AT_ONCE or self._capacity().left[claim.receiver] <= 0
+            was_full = len(self._runs) >= AT_ONCE or claim.receiver in self._capacity().full
             del self._runs[claim.stream]
             if was_full:
                 self.wake()
@@ -208,14 +213,22 @@ class Webhooks:
         status = failure = None
         try:
             status = await self._client.send(request, headers)
-            self._silent.discard(run.claim.receiver)
+            self._note_answer(run.claim.receiver)
             reason = failure_of(status)
         except NoAnswer as error:
             failure, reason = str(error), error.reason
-            self._silent.add(run.claim.receiver)
+            self._answering.pop(run.claim.receiver, None)
         if reason is not None:
             CALLBACK_FAILURES.labels(reason).inc()
         return Attempt(at, round((self._clock.monotonic() - begun) * 1000), status, failure)
+
+    def _note_answer(self, receiver: str) -> None:
+        if receiver not in self._answering:
+            self.wake()  # for the streams that waited for it
+        self._answering[receiver] = None
+        self._answering.move_to_end(receiver)
+        if len(self._answering) > KNOWN_ANSWERING:
+            self._answering.popitem(last=False)
 
     async def _record(self, claim: Claim, owed: Owed, attempt: Attempt) -> Owed | None:
         """Keep what came of a try. Returns what the stream owes next, None when it is not its turn now."""

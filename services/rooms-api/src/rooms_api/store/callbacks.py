@@ -7,8 +7,9 @@ each other. A row of `callback_streams` is there exactly as long as the stream o
 
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -50,14 +51,19 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """
-    How many streams may be claimed: `total` of all, `each` of a receiver's, or what `left` says of those that differ. Not those that are
+    How many streams may be claimed: `total` of all, and of a receiver's as many as its `limit` leaves beside those in `used`. Not those that are
     `running`: their lease may have run out unnoticed.
     """
 
     total: int
-    each: int
-    left: Mapping[str, int]
+    limit: Callable[[str], int]
+    used: Mapping[str, int]
     running: Collection[str]
+
+    @property
+    def full(self) -> list[str]:
+        """Receivers of which nothing more may be claimed."""
+        return [receiver for receiver, used in self.used.items() if used >= self.limit(receiver)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +180,7 @@ class CallbackStore:
 
     async def claim(self, now: float, until: float, capacity: Capacity) -> list[Claim]:
         """Take streams that are due, the longest overdue first, under a lease that ends at `until`."""
-        full = [receiver for receiver, left in capacity.left.items() if left <= 0]
-        query = _due(now, full, capacity.running).limit(1)
+        query = _due(now, capacity.full, capacity.running).limit(1)
         if capacity.total <= 0 or await self._database.read(lambda c: c.execute(query).first()) is None:
             return []
         return await self._database.write(lambda c: _claim(c, now, until, capacity))
@@ -297,16 +302,15 @@ def _due(now: float, full: Collection[str], taken: Collection[str]) -> Select[An
 
 
 def _claim(connection: Connection, now: float, until: float, capacity: Capacity) -> list[Claim]:
-    left = dict(capacity.left)
+    used = Counter(capacity.used)
     claims: dict[str, Claim] = {}
     while True:
-        full = [receiver for receiver, places in left.items() if places <= 0]
+        full = replace(capacity, used=used).full
         query = _due(now, full, [*capacity.running, *claims]).limit(SCANNED).with_for_update(skip_locked=True)
         found = connection.execute(query).all()
         for row in found:
-            places = left.get(row.receiver, capacity.each)
-            if places > 0 and len(claims) < capacity.total:
-                left[row.receiver] = places - 1
+            if used[row.receiver] < capacity.limit(row.receiver) and len(claims) < capacity.total:
+                used[row.receiver] += 1
                 claims[row.stream] = Claim(row.stream, row.receiver, secrets.token_hex(16))
         if len(found) < SCANNED or len(claims) >= capacity.total:
             break
