@@ -436,6 +436,19 @@ def test_every_quality_input_is_answered(scene: Scene) -> None:
     ]
 
 
+def test_a_quality_is_told_with_its_first_measurement(scene: Scene) -> None:
+    told_of = []
+    for second in range(3):
+        say(scene, "bob", "network_quality", {"type": "network_quality", "reportLevel": 3, "remoteReportLevel": 1})
+        told_of += [(message["local"], message["remotes"]) for message in told(scene, "network_quality")]
+        seconds_pass(scene, second, 1, (12_500, 50_000, 250_000))
+
+    assert told_of[:2] == [(None, []), (None, [])]
+    local, remotes = told_of[2]
+    assert local["video"]["recvStats"]["bandwidth"]["actual"] == 2_000_000
+    assert remotes == [{"sid": "alice", "level": 5}]
+
+
 def test_the_quality_of_somebody_whom_the_client_does_not_know_is_not_told(scene: Scene) -> None:
     scene.desire("bob", desired(2))
     say(scene, "bob", "network_quality", {"type": "network_quality", "reportLevel": 1, "remoteReportLevel": 1})

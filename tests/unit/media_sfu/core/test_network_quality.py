@@ -41,10 +41,6 @@ def test_detail_grows_with_the_report_level() -> None:
     }
 
 
-def test_who_is_not_connected_has_level_0() -> None:
-    assert NetworkQuality(connected=False).level == 0
-
-
 def test_several_tracks_count_by_their_worst() -> None:
     together = worst([FlowQuality(0.1, 0.01, None, 100), FlowQuality(0.0, 0.05, 0.2, 200)])
 

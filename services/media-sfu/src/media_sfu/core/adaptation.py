@@ -571,28 +571,34 @@ class Adaptation:
         client.round_trip_s = inputs.ice.rtt if inputs.ice is not None else None
         known = peer.known_sids if peer is not None and inputs.remote_report_level > 0 else set()
         remotes = [
-            {"sid": other, **self._quality(other).levels(inputs.remote_report_level)}
+            {"sid": other, **quality.levels(inputs.remote_report_level)}
             for other in self._clients
-            if other in known
+            if other in known and (quality := self._quality(other)) is not None
         ]
-        own = self._quality(participant_sid).levels(inputs.report_level)
-        self._send(participant_sid, "network_quality", media_signaling.network_quality(own, remotes))
+        own = self._quality(participant_sid)
+        levels = own.levels(inputs.report_level) if own is not None else None
+        self._send(participant_sid, "network_quality", media_signaling.network_quality(levels, remotes))
 
-    def _quality(self, participant_sid: str) -> NetworkQuality:
+    def _quality(self, participant_sid: str) -> NetworkQuality | None:
+        """None while nothing is known: the SDK keeps the statistics that came with a level until there is another level."""
         peer, client = self._peers.get(participant_sid), self._clients[participant_sid]
+        if peer is None or not peer.connected:
+            return None
         kinds: dict[str, tuple[list[FlowQuality], list[FlowQuality]]] = {"audio": ([], []), "video": ([], [])}
-        if peer is not None:
-            for client_track_id, parameters in peer.applied.up_tracks.items():
-                rates = self._rates.up.get(UpTrackName(participant_sid, client_track_id))
-                if rates is not None:
-                    kinds[parameters.kind][0].append(rates.quality)
-            for subscription_id, down in peer.applied.down_tracks.items():
-                flow = self._rates.down.get(participant_sid, {}).get(subscription_id)
-                if flow is not None:
-                    kinds["video" if down.is_video else "audio"][1].append(flow)
+        for client_track_id, parameters in peer.applied.up_tracks.items():
+            name = UpTrackName(participant_sid, client_track_id)
+            if name in self._rates.measured:
+                kinds[parameters.kind][0].append(self._rates.up[name].quality)
+        for subscription_id, down in peer.applied.down_tracks.items():
+            if (participant_sid, subscription_id) in self._rates.measured:
+                flow = self._rates.down[participant_sid][subscription_id]
+                kinds["video" if down.is_video else "audio"][1].append(flow)
+        has_tracks = bool(peer.applied.up_tracks or peer.applied.down_tracks)
+        if has_tracks and not any(flows for directions in kinds.values() for flows in directions):
+            return None
         line = FlowQuality(round_trip_s=client.round_trip_s)
         media = {kind: MediaQuality(worst([line, *sent]), worst([line, *got])) for kind, (sent, got) in kinds.items()}
-        return NetworkQuality(media["audio"], media["video"], connected=peer is not None and peer.connected)
+        return NetworkQuality(media["audio"], media["video"])
 
 
 def _video(peer: Peer) -> dict[str, NodeSubscription]:

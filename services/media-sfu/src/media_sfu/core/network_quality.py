@@ -1,4 +1,4 @@
-"""Network quality levels, 0 (gone) to 5 (excellent), from what RTCP says of a participant's tracks. The thresholds are our own."""
+"""Network quality levels, 1 (very bad) to 5 (excellent; 0, gone, is for clients to find out), from what RTCP says of a participant's tracks. The thresholds are our own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,6 @@ LOSS = (0.01, 0.03, 0.08, 0.20)
 JITTER_S = (0.03, 0.06, 0.1, 0.2)
 ROUND_TRIP_S = (0.15, 0.3, 0.5, 0.8)
 """Up to the first bound 5, up to the second 4 ..., above the last 1."""
-
-BROKEN = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,9 @@ class NetworkQuality:
 
     audio: MediaQuality = field(default_factory=MediaQuality)
     video: MediaQuality = field(default_factory=MediaQuality)
-    connected: bool = True
 
     @property
     def level(self) -> int:
-        if not self.connected:
-            return BROKEN
         return min(flow.level for media in (self.audio, self.video) for flow in (media.send, media.receive))
 
     def levels(self, detail: int) -> dict[str, object]:

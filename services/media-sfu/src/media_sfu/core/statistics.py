@@ -1,6 +1,6 @@
 """What the forwarder's counters come to: rates of layers and tracks, from one reading a second to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from media_sfu.core.actions import UpTrackName
@@ -26,6 +26,8 @@ class Rates:
         self._up: Mapping[UpTrackName, UpTrackStatistics] = {}
         self._down: Mapping[DownTrackName, DownTrackStatistics] = {}
         self._read_s = 0.0
+        self.measured: Set[UpTrackName | DownTrackName] = frozenset()
+        """Tracks with a reading before the last one: what is said of these is a second's truth, and no zero of the start."""
         self.up: Mapping[UpTrackName, UpTrackRates] = {}
         self.down: dict[str, dict[str, FlowQuality]] = {}
         """By subscriber and subscription."""
@@ -44,6 +46,7 @@ class Rates:
             participant_sid, subscription_id = name
             flows = self.down.setdefault(participant_sid, {})
             flows[subscription_id] = _flow(reading, self._down.get(name), elapsed_s)
+        self.measured = {*(up.keys() & self._up.keys()), *(down.keys() & self._down.keys())}
         self._up, self._down, self._read_s = up, down, now
 
 
