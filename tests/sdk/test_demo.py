@@ -74,6 +74,9 @@ async def faults(page: Page) -> list[str]:
     """What axe has against the page as it is now: names, roles, contrast, landmarks (WCAG A and AA, and best practices)."""
     if not await page.evaluate("'axe' in window"):
         await page.add_script_tag(path=AXE)
+    await page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )  # laid out anew
     found: list[str] = await page.evaluate(
         """async () => (await axe.run()).violations.flatMap(({ id, nodes }) =>
           nodes.map(({ target, any }) => `${id}: ${target} ${any.map(({ message }) => message)}`))"""
@@ -137,6 +140,12 @@ async def test_people_come_back_and_go(pair: tuple[Page, Page], roomwire: Roomwi
     await ada.click("#rejoin")
     await grace.wait_for_selector(REMOTE_VIDEO)
     await moves(grace)
+
+    roomwire.client().video.v1.rooms(room_name).participants("Grace Hopper").update(status="disconnected")
+    await grace.wait_for_selector("#ended:not([hidden])")
+    assert await grace.inner_text("#ended-title") == "You were removed from the room."
+    await grace.click("#rejoin")
+    await grace.wait_for_selector(REMOTE_VIDEO)
 
     await ada.click("#people-button")
     await ada.click("#end-room")

@@ -24,6 +24,7 @@ export class Call {
     this.speakers = new Set();
     this.outputId = "";
     this.screenTrack = null;
+    this.isLeaving = false;
     this.chat = new Chat({ messages: elements.messages, form: elements.compose, input: elements.message, onArrived: show.message });
   }
 
@@ -64,6 +65,7 @@ export class Call {
   }
 
   leave() {
+    this.isLeaving = true;
     this.room.disconnect();
   }
 
@@ -239,6 +241,7 @@ export class Call {
     this.tiles.clear();
     this.screens.clear();
     this.grid.clear();
-    this.show.left(error);
+    // The SDK has an error for a room that ended, but none for a participant whom the server removed.
+    this.show.left(error ?? (this.isLeaving ? null : new Error("You were removed from the room.")));
   }
 }

@@ -39,7 +39,9 @@ export class Grid {
 
   arrange() {
     this.root.classList.toggle("presenting", this.shared.childElementCount > 0);
-    const { tileWidth, ratio } = gridShape(this.faces.childElementCount, this.faces.clientWidth, this.faces.clientHeight, GAP_PX);
+    const { tileWidth, ratio, scrolls } = gridShape(this.faces.childElementCount, this.faces.clientWidth, this.faces.clientHeight, GAP_PX);
+    if (scrolls) this.faces.tabIndex = 0; // keys scroll what has the focus
+    else this.faces.removeAttribute("tabindex");
     this.root.dataset.shape = ratio > 1 ? "wide" : "upright";
     this.root.style.setProperty("--ratio", ratio);
     this.root.style.setProperty("--tile", `${tileWidth}px`);

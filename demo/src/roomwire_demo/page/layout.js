@@ -7,10 +7,10 @@ const RATIOS = { wide: [16 / 9, 4 / 3], upright: [4 / 3, 1, 3 / 4] };
 const LEAST_WIDTH_PX = 92;
 const SCROLLING_RATIO = 4 / 3;
 
-/** Tile width in pixels and ratio that show `count` tiles largest in a box, all in pixels. */
+/** Tile width in pixels and ratio that show `count` tiles largest in a box, all in pixels; and whether they need more than the box. */
 export function gridShape(count, width, height, gap) {
   const most = Math.max(1, Math.floor((width + gap) / (LEAST_WIDTH_PX + gap)));
-  let best = { tileWidth: Math.floor((width - gap * (most - 1)) / most), ratio: SCROLLING_RATIO, area: 0 };
+  let best = { tileWidth: Math.floor((width - gap * (most - 1)) / most), ratio: SCROLLING_RATIO, area: 0, scrolls: true };
   for (const ratio of RATIOS[height > width ? "upright" : "wide"]) {
     for (let columns = 1; columns <= Math.max(1, count); columns++) {
       const rows = Math.ceil(count / columns);
@@ -18,7 +18,7 @@ export function gridShape(count, width, height, gap) {
       const byHeight = ((height - gap * (rows - 1)) / rows) * ratio;
       const tileWidth = Math.floor(Math.min(byWidth, byHeight));
       const area = tileWidth * tileWidth / ratio;
-      if (tileWidth > LEAST_WIDTH_PX && area > best.area) best = { tileWidth, ratio, area };
+      if (tileWidth > LEAST_WIDTH_PX && area > best.area) best = { tileWidth, ratio, area, scrolls: false };
     }
   }
   return best;

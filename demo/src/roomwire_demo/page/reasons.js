@@ -9,7 +9,6 @@ const REASONS = {
   53105: "This room is full.",
   53118: "The room has ended.",
   53119: "There are too many calls on this server. Try again later.",
-  53204: "You were removed from the room.",
   53205: "You joined again with the same name, in another window or on another device.",
   53206: "There are too many people on this server. Try again later.",
   53216: "Your time in this room is over.",
