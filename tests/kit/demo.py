@@ -2,7 +2,7 @@
 
 from playwright.async_api import Page
 
-from tests.kit.browser import SDK
+from tests.kit.browser import SDKS
 from tests.kit.stack import Roomwire
 
 
@@ -14,7 +14,7 @@ def start_demo(roomwire: Roomwire, **settings: str) -> str:
         "ROOMWIRE_DEMO_API_SECRET": roomwire.key_secret,
         "ROOMWIRE_DEMO_AUTH_TOKEN": roomwire.auth_token,
         "ROOMWIRE_DEMO_CALLBACK_URL": f"{stack.demo_url}/callbacks",
-        "ROOMWIRE_DEMO_NODE_MODULES": str(SDK.parents[2]),
+        "ROOMWIRE_DEMO_NODE_MODULES": str(SDKS),
         **settings,
     }
     stack.start_service("demo")

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from tests.kit.browser import SDK, Chromium, until
+from tests.kit.browser import SDKS, Chromium, until
 from tests.kit.demo import refuse, start_demo
 from tests.kit.stack import Roomwire
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 TELEPHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 BOTH = ["camera", "microphone"]
-AXE = SDK.parents[2] / "axe-core" / "axe.min.js"
+AXE = SDKS / "axe-core" / "axe.min.js"
 WATCH_BANNER = """() => {
   const banner = document.querySelector("#banner");
   window.bannerHidden = [];

@@ -16,7 +16,7 @@ import pytest
 from roomwire.stack import free_port
 from twilio.rest import Client
 
-from tests.kit.browser import SDK
+from tests.kit.browser import SDKS
 
 PORTS = ("ROOMS_API", "TOKEN_ISSUER", "GATEWAY", "SFU_HTTP", "DEMO")
 PATIENCE_S = 60
@@ -41,7 +41,7 @@ class Launched:
         environment |= {f"ROOMWIRE_{name}_PORT": str(free_port()) for name in PORTS}
         environment["ROOMWIRE_SFU_PORT"] = str(free_port(socket.SOCK_DGRAM))
         environment["ROOMWIRE_DATA"] = str(data)
-        environment["ROOMWIRE_DEMO_NODE_MODULES"] = str(SDK.parents[2])
+        environment["ROOMWIRE_DEMO_NODE_MODULES"] = str(SDKS)
         with log.open("w") as file, in_the_background():
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "roomwire", "run"],
