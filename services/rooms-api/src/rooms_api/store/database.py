@@ -64,6 +64,13 @@ class Database:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
+    async def time(self) -> float | None:
+        """What the database's own clock shows, in epoch seconds. None on SQLite, which has none but this machine's."""
+        if self._threads is not None:
+            return None
+        query = text("SELECT extract(epoch FROM clock_timestamp())")
+        return float(await self.read(lambda connection: connection.execute(query).scalar_one()))
+
     async def is_reachable(self) -> bool:
         """Tell whether a query goes through."""
         return bool(await self.read(lambda connection: connection.scalar(text("SELECT 1"))))
