@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from tests.kit.browser import data, video
-from tests.kit.people import Join, meets
+from tests.kit.browser import audio, data, video
+from tests.kit.people import Join, hertz, meets
 from tests.kit.relay import Relay, relay
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
@@ -74,6 +74,19 @@ async def test_what_is_published_on_both_sides_meanwhile_arrives(join: Join, wea
     await alice.remote_track("bob-notes")
     await meets(alice, "bob")
     await meets(bob, "alice")
+
+
+async def test_who_came_and_spoke_meanwhile_is_the_dominant_speaker(join: Join, weak_line: Relay) -> None:
+    alice = await join("alice", wishes=[], dominantSpeaker=True, ws_server=through(weak_line))
+    carol = await join("carol", wishes=[], dominantSpeaker=True)
+    weak_line.open = False
+    weak_line.cut()
+    await join("bob", wishes=[audio("bob-microphone", hertz=hertz("bob"))])
+    await carol.event("dominantSpeakerChanged", identity="bob")
+    weak_line.open = True
+
+    await alice.event("dominantSpeakerChanged", identity="bob")
+    assert await alice.count("dominantSpeakerChanged") == 1
 
 
 async def test_two_losses_in_a_row_are_survived(join: Join, weak_line: Relay) -> None:
