@@ -154,6 +154,26 @@ async def test_a_restart_forgets_no_recording(surroundings: str, tmp_path: Path)
         assert await api.refusal("GET", f"/v1/Recordings/RT{'0' * 32}") == (404, 20404)
 
 
+async def test_a_recording_whose_node_never_returns_fails_and_is_told(surroundings: str, tmp_path: Path) -> None:
+    async with running(surroundings, tmp_path) as api:
+        await api.create(UniqueName="standup", StatusCallback=CALLBACK)
+        recording = recording_of(await api.join("alice", audio(name="mic")), TrackKind.AUDIO)
+        await tell(api.bus, recording.started())
+        await api.rest.post("/v1/Rooms/standup", data={"Status": "completed"})
+    async with running(surroundings, tmp_path) as api:
+        api.clock.offset_s = 3601
+
+        async def has_failed() -> bool:
+            return bool((await api.get(f"/v1/Recordings/{recording.sid}"))["status"] == "failed")
+
+        await eventually(has_failed)
+        await tell(api.bus, recording.completed())  # too late: taken, and nothing changes
+        assert await has_failed()
+
+    (told,) = [one for one in owed(tmp_path) if one["StatusCallbackEvent"] == "recording-failed"]
+    assert (told["RecordingSid"], told["FailedOperation"]) == (recording.sid, "RecordingComplete")
+
+
 async def test_recordings_are_listed_filtered_and_paged(api: RoomsApi) -> None:
     one, two = await api.create(UniqueName="one"), await api.create(UniqueName="two")
     pa, mt = "PA" + "a" * 32, "MT" + "a" * 32

@@ -163,3 +163,43 @@ def test_an_empty_recording_has_no_duration(test):
     test.room.receive_recording(NodeRecording("RM1").completed(size_bytes=0, duration_ms=10), 1001)
 
     assert test.room.take_change().recordings[-1].recording.duration_s == 0
+
+
+def test_a_recording_whose_node_does_not_come_back_has_failed_an_hour_after_its_participant_left(test):
+    alice, bob = test.join("alice", audio()), test.join("bob", audio())
+    of_alice, of_bob = (NodeRecording("RM1", one.sid, one.published_tracks()[0].sid) for one in (alice, bob))
+    test.room.receive_recording(of_alice.started(), 1001)
+    test.room.receive_recording(of_bob.started(), 1001)
+    test.room.remove("PA-alice", 1002)
+    test.room.take_change()
+    test.room.handle_timeout(4601)
+    assert test.room.take_change() is None
+
+    test.room.handle_timeout(4602)
+
+    change = test.room.take_change()
+    assert steps(change) == [("recording-failed", of_alice.sid)]
+    assert change.recordings[0].failed_operation is FailedOperation.COMPLETE
+    assert test.room.is_recording  # of Bob
+
+
+def test_an_ended_room_still_waits_for_its_recordings(test):
+    alice = test.join("alice", audio())
+    recording = NodeRecording("RM1", alice.sid, alice.published_tracks()[0].sid)
+    test.room.receive_recording(recording.started(), 1001)
+    test.room.complete("room_ended_via_api", 1002)
+    assert test.room.next_timeout() == 4602
+    test.room.take_change()
+
+    test.room.handle_timeout(4602)
+
+    change = test.room.take_change()
+    assert steps(change) == [("recording-failed", recording.sid)]
+    assert change.event.room.is_recording is False
+    assert test.room.next_timeout() is None
+
+
+def test_a_recording_that_begins_after_its_participant_has_left_is_waited_for_from_then_on(test):
+    test.room.receive_recording(NodeRecording("RM1", "PA-gone").started(), 1005)
+
+    assert test.room.recordings.next_timeout() == 4605

@@ -8,6 +8,9 @@ from contract.recordings import FailedOperation, RecordedTrack, RecordingComplet
 
 from rooms_api.core.rules import RECORDING_KINDS, Candidate, Rules, admits
 
+PATIENCE_S = 3600.0
+"""How long a node may take to say what became of a recording whose participant has left: enough for a restart of it or its machine."""
+
 
 class RecordingStatus(StrEnum):
     PROCESSING = "processing"
@@ -26,11 +29,15 @@ class RecordingEvent(StrEnum):
 
 @dataclass(slots=True)
 class Recording:
-    """`track` is what the node says of it, `track_name` the track's name when it began. `created_at` is in epoch seconds."""
+    """
+    `track` is what the node says of it, `track_name` the track's name when it began. Times are in epoch seconds; `left_at` is when its participant left
+    the room.
+    """
 
     track: RecordedTrack
     track_name: str
     created_at: float
+    left_at: float | None = None
     status: RecordingStatus = RecordingStatus.PROCESSING
     size_bytes: int | None = None
     duration_s: int | None = None
@@ -79,6 +86,27 @@ class Recordings:
             steps.append(RecordingStep(RecordingEvent.FAILED, recording, now, fact.operation))
         if recording.status is not RecordingStatus.PROCESSING:
             del self.processing[fact.recording.sid]
+        return steps
+
+    def leave(self, participant_sid: str, now: float) -> None:
+        """The participant is no longer in the room: its recordings are over, and soon the node will say so."""
+        for recording in self.processing.values():
+            if recording.track.participant_sid == participant_sid and recording.left_at is None:
+                recording.left_at = now
+
+    def next_timeout(self) -> float | None:
+        """When `give_up` has something to do."""
+        waiting = (recording.left_at for recording in self.processing.values())
+        return min((left_at + PATIENCE_S for left_at in waiting if left_at is not None), default=None)
+
+    def give_up(self, now: float) -> list[RecordingStep]:
+        """Recordings whose node has not come back in time have failed. What it says later changes nothing."""
+        steps = []
+        for sid, recording in list(self.processing.items()):
+            if recording.left_at is not None and recording.left_at + PATIENCE_S <= now:
+                recording.status = RecordingStatus.FAILED
+                steps.append(RecordingStep(RecordingEvent.FAILED, recording, now, FailedOperation.COMPLETE))
+                del self.processing[sid]
         return steps
 
 

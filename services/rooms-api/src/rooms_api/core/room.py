@@ -29,7 +29,7 @@ from contract.rooms import (
 from rooms_api.core.change import Change, Happened, Happening, Recorder
 from rooms_api.core.names import MAX_CLIENT_TRACK_ID, MAX_NAME, check_identity, is_storable
 from rooms_api.core.participant import Participant, SubscribedTrack, Track
-from rooms_api.core.recording import Recordings, tracks_to_record
+from rooms_api.core.recording import Recordings, RecordingStep, tracks_to_record
 from rooms_api.core.rules import EXCLUDE_ALL, INCLUDE_ALL, Candidate, Rules, admits
 from rooms_api.core.settings import DIRECT_TYPES, MAX_DURATION_S, SESSION_TIMEOUT_S, RoomSettings
 
@@ -268,7 +268,11 @@ class Room:
 
         While anything is being recorded, clients are told so.
         """
-        steps = self.recordings.receive(fact, self._track_name(fact.recording), now)
+        self._record(self.recordings.receive(fact, self._track_name(fact.recording), now))
+        if fact.recording.participant_sid not in self.participants:
+            self.recordings.leave(fact.recording.participant_sid, now)
+
+    def _record(self, steps: list[RecordingStep]) -> None:
         self._recorder.recordings += steps
         is_recording = bool(self.recordings.processing)
         if is_recording != self.is_recording:
@@ -304,17 +308,18 @@ class Room:
     # -- time ------------------------------------------------------------------------------------------------------------------------
 
     def next_timeout(self) -> float | None:
-        """When `handle_timeout` has something to do; None for an ended room."""
-        if self.status is not RoomStatus.IN_PROGRESS:
-            return None
-        times = [self.created_at + MAX_DURATION_S, self._idle_until()]
+        """When `handle_timeout` has something to do; None for an ended room that waits for no recording."""
+        times = [self.recordings.next_timeout()]
+        if self.status is RoomStatus.IN_PROGRESS:
+            times += [self.created_at + MAX_DURATION_S, self._idle_until()]
         for participant in self.participants.values():
             times.append(participant.deadline)
             times.append(participant.created_at + self.settings.max_participant_duration_s)
-        return min(time for time in times if time is not None)
+        return min((time for time in times if time is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Give up lost sessions, disconnect who has been here too long, and end a room that was left alone or is too old."""
+        """Give up lost sessions and recordings, disconnect who has been here too long, and end a room that was left alone or is too old."""
+        self._record(self.recordings.give_up(now))
         if self.status is not RoomStatus.IN_PROGRESS:
             return
         for participant in list(self.participants.values()):
@@ -422,6 +427,7 @@ class Room:
         self._recorder.show(participant, self._next, now)
         self._recorder.end(participant)
         del self.participants[participant.sid]
+        self.recordings.leave(participant.sid, now)
         self._happen(
             Happening.PARTICIPANT_DISCONNECTED, now, participant, duration_s=int(now) - int(participant.created_at)
         )

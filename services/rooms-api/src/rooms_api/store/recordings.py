@@ -23,7 +23,7 @@ from rooms_api.core.room import Room
 from rooms_api.store.database import Database
 from rooms_api.store.media_tables import NOT_DELETED, recorded_rooms, recordings
 from rooms_api.store.paging import Order, Page, PageRequest, read_page
-from rooms_api.store.tables import participants
+from rooms_api.store.tables import ACTIVE, participants
 from rooms_api.store.upsert import insert_new
 
 ORDER = Order(recordings.c.created_at, recordings.c.sid)
@@ -38,10 +38,14 @@ class AlreadyRecorded(Exception):
 
 def load_recordings(connection: Connection, account_sid: str, room_sid: str) -> dict[str, Recording]:
     """The recordings of a room that are being made."""
-    query = select(recordings).where(
-        recordings.c.account_sid == account_sid,
-        recordings.c.room_sid == room_sid,
-        recordings.c.status == RecordingStatus.PROCESSING,
+    query = (
+        select(recordings, participants.c.status.label("participant_status"), participants.c.ended_at)
+        .outerjoin(participants, participants.c.sid == recordings.c.participant_sid)
+        .where(
+            recordings.c.account_sid == account_sid,
+            recordings.c.room_sid == room_sid,
+            recordings.c.status == RecordingStatus.PROCESSING,
+        )
     )
     return {
         row.sid: Recording(
@@ -55,6 +59,7 @@ def load_recordings(connection: Connection, account_sid: str, room_sid: str) -> 
             ),
             track_name=row.track_name,
             created_at=row.created_at,
+            left_at=None if row.participant_status in ACTIVE else row.ended_at or row.created_at,
         )
         for row in connection.execute(query)
     }

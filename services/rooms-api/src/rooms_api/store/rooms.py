@@ -28,11 +28,9 @@ from rooms_api.store.callbacks import enqueue, forget_identity
 from rooms_api.store.database import Database
 from rooms_api.store.quotas import Quotas
 from rooms_api.store.recordings import load_recordings, write_recordings
-from rooms_api.store.tables import IN_PROGRESS, outbox, participants, rooms, subscriptions, tracks
+from rooms_api.store.tables import ACTIVE, IN_PROGRESS, outbox, participants, rooms, subscriptions, tracks
 from rooms_api.store.transcriptions import begin_with_room, end_with_room
 from rooms_api.store.upsert import insert_new, upsert
-
-ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
 
 REVISION = select(rooms.c.revision).where(rooms.c.sid == bindparam("sid"))
 UPDATE_ROOM = update(rooms).where(
@@ -138,7 +136,8 @@ class RoomStore:
     async def totals(self) -> Totals:
         """How much there is at the moment."""
         in_progress = select(count(), coalesce(sum_(rooms.c.active_participants), 0)).where(
-            rooms.c.next_timeout.is_not(None)  # which a room has for as long as it is in progress; that index is small
+            rooms.c.next_timeout.is_not(None),  # which a room has for as long as it is in progress; that index is small
+            rooms.c.status == RoomStatus.IN_PROGRESS,
         )
         waiting = select(count()).select_from(outbox)
 

@@ -4,6 +4,7 @@ The tables, the same on SQLite and PostgreSQL. Times are epoch seconds; SIDs are
 Lists are paged by `(created_at, sid)`, newest first, and each list's filter has an index that ends in these two.
 """
 
+from contract.rooms import ParticipantStatus
 from service_kit.audit import audit_table
 from sqlalchemy import (
     JSON,
@@ -87,6 +88,9 @@ Index(
     sqlite_where=text("active_participants > 0"),
     postgresql_where=text("active_participants > 0"),
 )
+
+ACTIVE = (ParticipantStatus.CONNECTED, ParticipantStatus.RECONNECTING)
+"""Statuses of participants who are in their room."""
 
 participants = Table(
     "participants",
