@@ -5,7 +5,8 @@ from itertools import count
 from pathlib import Path
 
 from media_sfu.core.actions import Fingerprint, IceCredentials
-from media_sfu.core.negotiation import IdMakers, LocalTransport
+from media_sfu.core.local_description import LocalTransport
+from media_sfu.core.negotiation import IdMakers
 
 FIXTURES = Path(__file__).parent / "fixtures" / "sdp"
 LOCAL = LocalTransport((("192.0.2.1", 7000),), Fingerprint("sha-256", "AA:BB"))

@@ -3,12 +3,13 @@ One peer connection's offers and answers: revisions, glare, m-sections, and what
 
 The server wins glare: while its offer is out, the client's offers are ignored; the client rolls back, answers, and offers again. Each
 m-section has two independent directions, because the SDK puts new local tracks on sections that we created and still send on.
-It knows subscriptions by id only; which track stands behind one, and where its packets go, is `room`'s affair.
+It knows subscriptions by id only; which track stands behind one, and where its packets go, is `room`'s affair. What our side of every section says is
+`local_description`'s, and what a section comes to for the packets `negotiated_tracks`'s.
 
 Source: RFC 8829 (JSEP), RFC 8843 (BUNDLE), RFC 8445 section 2.5 (ICE-lite), and twilio-video.js for the revisions.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import inf
@@ -19,27 +20,13 @@ from contract.media import Description
 from media_sfu.core import codecs, sdp
 from media_sfu.core.actions import Fingerprint, IceCredentials
 from media_sfu.core.codecs import KindMap
-from media_sfu.core.sdp import Direction, MediaSection, Msid, SessionDescription, SsrcGroup
-from media_sfu.forwarder import Address, DownTrackParameters, UpTrackParameters
+from media_sfu.core.local_description import MAX_MESSAGE_SIZE, SCTP_PORT, LocalDescription, LocalTransport
+from media_sfu.core.negotiated_tracks import UpTrack, down_track, up_track
+from media_sfu.core.sdp import Direction, MediaSection, Msid, SessionDescription
+from media_sfu.forwarder import DownTrackParameters
 
 REPEAT_S = 3.0
 """An unanswered offer is repeated this often: the signal that carries it may be lost."""
-
-MAX_MESSAGE_SIZE = 262_144
-"""What a client may send on a data channel in one message, in bytes; Chromium's own bound."""
-
-SCTP_PORT = 5_000
-
-MAX_LAYERS = 3
-"""As many as the SDK sends."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalTransport:
-    """What a peer's SDP says of our side: the addresses that clients reach, and the certificate made for this one transport."""
-
-    addresses: tuple[Address, ...]
-    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +58,6 @@ class WantedTrack:
 
 
 @dataclass(frozen=True, slots=True)
-class UpTrack:
-    """What the client sends on an m-section. `codec` is the name of the one it will use."""
-
-    mid: str
-    codec: str
-    parameters: UpTrackParameters
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteTransport:
     """The client's side of the transport, from its latest description."""
 
@@ -107,9 +85,13 @@ class _Down:
     """A down track on an m-section."""
 
     track: WantedTrack
-    ssrc: int
-    rtx_ssrc: int
+    ssrcs: tuple[int, int]
+    """Its own, and that of its RTX."""
     ready: bool = False
+
+    @property
+    def msid(self) -> Msid:
+        return Msid(self.track.stream, self.track.subscription_id)
 
 
 @dataclass(slots=True)
@@ -151,13 +133,11 @@ class Negotiation:
     """
 
     def __init__(self, local: LocalTransport, make: IdMakers, settings: Settings) -> None:
-        self._local = local
+        self._ours = LocalDescription(local, make.ice_credentials(), make.ssrc())
         self._make = make
         self._settings = settings
         self._state = State.NEW
         self._stable_revision = 0
-        self._session_id = make.ssrc()
-        self._session_version = 0
         self._sections: list[_Section] = []
         self._maps: dict[str, KindMap] = {}
         self.untaken = {"video"} if settings.audio_only else set[str]()
@@ -168,7 +148,6 @@ class Negotiation:
         self._offer: Description | None = None
         self._offered_s = 0.0
         self._last_answer: Description | None = None
-        self.local_ice = make.ice_credentials()
         self.remote: RemoteTransport | None = None
         self.remote_sctp: RemoteSctp | None = None
 
@@ -236,6 +215,11 @@ class Negotiation:
         return self._offered_s + REPEAT_S if self._state is State.OFFERED else None
 
     @property
+    def local_ice(self) -> IceCredentials:
+        """Ours, as the client knows them or is about to."""
+        return self._ours.ice
+
+    @property
     def first_answer(self) -> Description | None:
         """The answer last given, for a repeated first offer."""
         return self._last_answer
@@ -255,7 +239,8 @@ class Negotiation:
         for section in self._sections:
             if not section.receives or section.client.msid is None or section.client.msid.track in found:
                 continue
-            track = self._up_track(section)
+            known = self._maps[section.kind]
+            track = up_track(section.client, known, simulcast=self._settings.simulcast)
             if track is None:
                 continue
             ssrcs = {*track.parameters.ssrcs, *track.parameters.rtx_ssrcs}
@@ -279,7 +264,9 @@ class Negotiation:
     def down_tracks(self) -> dict[str, DownTrackParameters]:
         """What the client has agreed to receive, by subscription id."""
         return {
-            section.down.track.subscription_id: self._down_track(section, section.down)
+            section.down.track.subscription_id: down_track(
+                self._maps[section.kind], *section.down.ssrcs, cname=section.down.track.stream
+            )
             for section in self._sections
             if section.down is not None and section.down.ready
         }
@@ -316,7 +303,7 @@ class Negotiation:
         maps, untaken = self._choose_codecs(session)
 
         if self.remote is not None and remote.ice != self.remote.ice:
-            self.local_ice = self._make.ice_credentials()
+            self._ours.ice = self._make.ice_credentials()
         self.remote = remote
         self._maps, self.untaken = maps, untaken
         self._adopt(session)
@@ -328,7 +315,9 @@ class Negotiation:
         ]
         self._state = State.STABLE
         self._stable_revision = description.revision
-        answer = Description(type="answer", revision=description.revision, sdp=self._write(answers, session.bundle))
+        answer = Description(
+            type="answer", revision=description.revision, sdp=self._ours.write(answers, session.bundle)
+        )
         self._last_answer = answer
         return answer
 
@@ -404,7 +393,7 @@ class Negotiation:
         if section.rejected or "SCTP" not in offered.protocol:
             return self._reject(section, offered)
         self._set_sctp(offered)
-        return self._data_section(section.mid, offered.protocol, "passive")
+        return self._ours.data_section(section.mid, offered.protocol, "passive")
 
     def _reject(self, section: _Section, offered: MediaSection) -> MediaSection:
         section.rejected = True
@@ -445,10 +434,10 @@ class Negotiation:
     def _make_offer(self, now: float) -> Description:
         self._place(client_receives=False)
         if self._wants_data and not self._has_data:
-            self._sections.append(_Section(self._data_section(self._next_mid(), "UDP/DTLS/SCTP", "actpass")))
+            self._sections.append(_Section(self._ours.data_section(self._next_mid(), "UDP/DTLS/SCTP", "actpass")))
         sections = [self._offer_section(section) for section in self._sections]
         revision = self._stable_revision + 1
-        self._offer = Description(type="offer", revision=revision, sdp=self._write(sections, None))
+        self._offer = Description(type="offer", revision=revision, sdp=self._ours.write(sections, None))
         self._state = State.OFFERED
         self._offered_s = now
         return self._offer
@@ -478,7 +467,7 @@ class Negotiation:
                 if client_receives:
                     continue
                 section = self._new_section(track.kind)
-            section.down = _Down(track, self._new_ssrc(), self._new_ssrc())
+            section.down = _Down(track, (self._new_ssrc(), self._new_ssrc()))
 
     def _room_codecs(self, section: _Section) -> bool:
         known = self._maps.get(section.kind)
@@ -506,9 +495,7 @@ class Negotiation:
 
     def _new_ssrc(self) -> int:
         used = {ssrc for section in self._sections for ssrc in section.client.ssrcs}
-        used |= {
-            ssrc for section in self._sections if section.down for ssrc in (section.down.ssrc, section.down.rtx_ssrc)
-        }
+        used |= {ssrc for section in self._sections if section.down for ssrc in section.down.ssrcs}
         while (ssrc := self._make.ssrc()) in used:
             pass
         return ssrc
@@ -517,7 +504,7 @@ class Negotiation:
         if section.rejected:
             return self._reject(section, section.client)
         if section.kind == "application":
-            return self._data_section(section.mid, section.client.protocol, "actpass")
+            return self._ours.data_section(section.mid, section.client.protocol, "actpass")
         known = self._maps[section.kind]
         return self._rtp_section(
             section,
@@ -566,115 +553,16 @@ class Negotiation:
             self._refused.add(section.down.track.subscription_id)
             section.down = None
 
-    # -- what the sections come to
+    # -- in both directions
+
+    def _rtp_section(self, section: _Section, proposal: MediaSection) -> MediaSection:
+        down = section.down
+        return self._ours.rtp_section(proposal, down.msid if down else None, down.ssrcs if down else (0, 0))
 
     def _set_sctp(self, section: MediaSection) -> None:
         # RFC 8841 section 6: without max-message-size it is 64 KiB; 0 means any size.
         size = 65_536 if section.max_message_size is None else section.max_message_size
         self.remote_sctp = RemoteSctp(section.sctp_port or SCTP_PORT, size or MAX_MESSAGE_SIZE)
-
-    def _up_track(self, section: _Section) -> UpTrack | None:
-        known = self._maps[section.kind]
-        common = codecs.common_codecs(section.client, known)
-        if not common:
-            return None
-        layers, repairs = _layers(
-            section.client, simulcast=self._settings.simulcast and common[0].name.upper() == "VP8"
-        )
-        main = [codec for codec in common if not codecs.is_rtx(codec)]
-        return UpTrack(
-            mid=section.mid,
-            codec=next((codec.name for codec in main if not codecs.is_red(codec)), main[0].name),
-            parameters=UpTrackParameters(
-                kind="audio" if section.kind == "audio" else "video",
-                clock_rate=main[0].clock_rate,
-                ssrcs=layers,
-                rtx_ssrcs=repairs,
-                payload_types={codec.payload_type: codec.name for codec in main},
-                rtx_payload_types={
-                    codec.payload_type: repaired
-                    for codec in common
-                    if codecs.is_rtx(codec) and (repaired := codecs.repaired_payload_type(codec)) is not None
-                },
-                extensions={
-                    extension.uri: extension.id for extension in codecs.common_extensions(section.client, known)
-                },
-            ),
-        )
-
-    def _down_track(self, section: _Section, down: _Down) -> DownTrackParameters:
-        known = self._maps[section.kind]
-        names = {codec.payload_type: codec.name for codec in known.codecs}
-        rtx = {
-            names[repaired]: codec.payload_type
-            for codec in known.codecs
-            if codecs.is_rtx(codec) and (repaired := codecs.repaired_payload_type(codec)) in names
-        }
-        return DownTrackParameters(
-            ssrc=down.ssrc,
-            rtx_ssrc=down.rtx_ssrc if rtx else None,
-            payload_types={codec.name: codec.payload_type for codec in known.codecs if not codecs.is_rtx(codec)},
-            rtx_payload_types=rtx,
-            extensions={
-                extension.uri: extension.id
-                for extension in known.extensions
-                if extension.uri in codecs.SUBSCRIBER_EXTENSIONS
-            },
-            cname=down.track.stream,
-        )
-
-    # -- writing
-
-    def _rtp_section(self, section: _Section, proposal: MediaSection) -> MediaSection:
-        """Our side of an RTP section: transport, and the down track if there is one. The client's own attributes do not come back."""
-        down = section.down
-        has_rtx = any(codecs.is_rtx(codec) for codec in proposal.codecs)
-        ssrcs = () if down is None else (down.ssrc, down.rtx_ssrc) if has_rtx else (down.ssrc,)
-        return replace(
-            self._with_transport(proposal),
-            msid=None if down is None else Msid(down.track.stream, down.track.subscription_id),
-            cname=None if down is None else down.track.stream,
-            ssrcs=ssrcs,
-            ssrc_groups=(SsrcGroup("FID", ssrcs),) if len(ssrcs) == 2 else (),
-            rids=(),
-            simulcast=None,
-        )
-
-    def _data_section(self, mid: str, protocol: str, setup: str) -> MediaSection:
-        return self._with_transport(
-            MediaSection(
-                kind="application",
-                mid=mid,
-                protocol=protocol,
-                setup=setup,
-                sctp_port=SCTP_PORT,
-                max_message_size=MAX_MESSAGE_SIZE,
-            )
-        )
-
-    def _with_transport(self, section: MediaSection) -> MediaSection:
-        return replace(
-            section,
-            port=9,
-            bundle_only=False,
-            ice=self.local_ice,
-            fingerprints=(self._local.fingerprint,),
-            candidates=tuple(_candidates(self._local.addresses)),
-        )
-
-    def _write(self, sections: Sequence[MediaSection], bundle: Sequence[str] | None) -> str:
-        """`bundle` is the client's group, kept to the sections that live (RFC 8843 section 7.3); None puts all of them in it."""
-        self._session_version += 1
-        living = [section.mid for section in sections if not section.is_rejected]
-        return sdp.write(
-            SessionDescription(
-                sections=tuple(sections),
-                session_id=self._session_id,
-                session_version=self._session_version,
-                bundle=tuple(living if bundle is None else [mid for mid in bundle if mid in living]),
-                is_ice_lite=True,
-            )
-        )
 
 
 def _is_number(mid: str) -> bool:
@@ -689,27 +577,3 @@ def _remote_transport(session: SessionDescription) -> RemoteTransport:
                 raise Refused(53403, "No ICE credentials or no DTLS fingerprint")
             return RemoteTransport(section.ice, section.fingerprints)
     raise Refused(53403, "Every m-section is rejected")
-
-
-def _layers(section: MediaSection, *, simulcast: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Distinct media SSRCs, low layer to high, and the RTX SSRCs parallel to them (empty where not every layer has one of its own)."""
-    repairs = {group.ssrcs[0]: group.ssrcs[1] for group in section.ssrc_groups if _is_pair(group)}
-    group = next((group for group in section.ssrc_groups if group.semantics == "SIM" and group.ssrcs), None)
-    if group is not None:
-        media = group.ssrcs if simulcast else group.ssrcs[:1]
-    else:
-        media = tuple(ssrc for ssrc in section.ssrcs if ssrc not in repairs.values())[:1]
-    media = tuple(dict.fromkeys(media))[:MAX_LAYERS]
-    rtx = tuple(repairs[ssrc] for ssrc in media if ssrc in repairs)
-    return media, rtx if len({*media, *rtx}) == 2 * len(media) else ()
-
-
-def _is_pair(group: SsrcGroup) -> bool:
-    return group.semantics == "FID" and len(group.ssrcs) == 2 and group.ssrcs[0] != group.ssrcs[1]
-
-
-def _candidates(addresses: Iterable[Address]) -> Iterable[str]:
-    """Host candidates (RFC 8839 section 5.1), the first address preferred (RFC 8445 section 5.1.2.1)."""
-    for index, (host, port) in enumerate(addresses):
-        priority = (126 << 24) | ((65_535 - index) << 8) | 255
-        yield f"{index + 1} 1 udp {priority} {host} {port} typ host"

@@ -10,7 +10,8 @@ from contract.media import DesiredState, NodePublication, NodeSubscription
 from contract.rooms import TrackKind
 
 from media_sfu.core.actions import ChannelParameters, IceCredentials, UpTrackName
-from media_sfu.core.negotiation import Negotiation, UpTrack
+from media_sfu.core.negotiated_tracks import UpTrack
+from media_sfu.core.negotiation import Negotiation
 from media_sfu.forwarder import DownTrackParameters, UpTrackParameters
 
 

@@ -45,7 +45,9 @@ from media_sfu.core.actions import (
 )
 from media_sfu.core.adaptation import Adaptation
 from media_sfu.core.bandwidth.publisher_limit import receive_bps
-from media_sfu.core.negotiation import IdMakers, LocalTransport, Negotiation, Settings, UpTrack, WantedTrack
+from media_sfu.core.local_description import LocalTransport
+from media_sfu.core.negotiated_tracks import UpTrack
+from media_sfu.core.negotiation import IdMakers, Negotiation, Settings, WantedTrack
 from media_sfu.core.peer import Down, Peer, Stale, UnknownPeer
 from media_sfu.core.received_codecs import ReceivedCodecs
 from media_sfu.core.statistics import DownTrackName
