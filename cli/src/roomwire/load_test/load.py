@@ -82,12 +82,16 @@ class LoadTest:
         self._participants: list[Participant] = []
         self._failures: dict[Participant, Failure] = {}
         """The first of each participant: what follows from it says nothing new."""
+        self._joins: set[asyncio.Task[None]] = set()
         self._staying = 0
+        self._is_deserted = False
         self._over = asyncio.Event()
 
     def interrupt(self) -> None:
         """Join nobody else, measure no longer, and leave."""
         self._over.set()
+        for join in self._joins:
+            join.cancel()
 
     async def run(self) -> Report:
         rooms = Rooms(self._settings.base_url, self._settings.credentials) if self._settings.base_url else None
@@ -112,21 +116,30 @@ class LoadTest:
 
     async def _join_all(self, network: Network) -> None:
         identity = Identity(self._settings.profiles)
-        plans = list(plan_participants(self._settings, time.time()))
-        joins: list[asyncio.Task[None]] = []
-        for number, plan in enumerate(plans):
+        for number, plan in enumerate(plan_participants(self._settings, time.time())):
             if self._over.is_set():
                 break
             participant = Participant(plan, self._settings.signaling_url, network, identity)
             if number == 0:  # alone: what is wrong for everybody shows here, and is the error of the whole run
-                await self._join(participant)
+                self._joins = {asyncio.create_task(self._join(participant))}
+                await self._finish_joins()
             else:
-                joins.append(asyncio.create_task(self._try_to_join(participant)))
+                self._joins.add(asyncio.create_task(self._try_to_join(participant)))
                 await self._pause(1 / self._settings.joins_per_s)
-            self._progress.show(joining(len(self._participants), len(plans), len(self._failures)), time.monotonic())
-        for join in asyncio.as_completed(joins):
-            await join
-            self._progress.show(joining(len(self._participants), len(plans), len(self._failures)), time.monotonic())
+            self._show_joining()
+        await self._finish_joins()
+
+    async def _finish_joins(self) -> None:
+        while self._joins:
+            done, self._joins = await asyncio.wait(self._joins, return_when=asyncio.FIRST_COMPLETED)
+            for join in done:
+                if not join.cancelled():
+                    join.result()
+            self._show_joining()
+
+    def _show_joining(self) -> None:
+        joined, failed = len(self._participants), len(self._failures)
+        self._progress.show(joining(joined, self._settings.participants, failed), time.monotonic())
 
     async def _join(self, participant: Participant) -> None:
         try:
@@ -134,7 +147,7 @@ class LoadTest:
         except TimeoutError:
             await participant.leave()
             raise SignalingFailed(f"media did not connect within {self._settings.join_patience_s:.0f} s") from None
-        except JOIN_FAILURES:
+        except (*JOIN_FAILURES, asyncio.CancelledError):
             await participant.leave()
             raise
         self._participants.append(participant)
@@ -153,6 +166,7 @@ class LoadTest:
             self._note_failure(participant, error)
         self._staying -= 1
         if not self._staying:
+            self._is_deserted = True
             self._over.set()
 
     def _note_failure(self, participant: Participant, error: Exception) -> None:
@@ -163,7 +177,7 @@ class LoadTest:
         endpoints = [participant.endpoint for participant in self._participants if participant.endpoint]
         await self._pause(SETTLE_S)
         if self._over.is_set():
-            if not self._staying:
+            if self._is_deserted:
                 raise SignalingFailed(f"nobody could stay: {next(iter(self._failures.values())).reason}")
             raise Interrupted
         with engine.halted():

@@ -78,6 +78,10 @@ class LoadSettings:
         return [self.room] if self.rooms == 1 else [f"{self.room}-{number}" for number in range(1, self.rooms + 1)]
 
     @property
+    def participants(self) -> int:
+        return self.rooms * (self.publishers + self.subscribers)
+
+    @property
     def silent_s(self) -> float:
         """After so many seconds without a packet a track has stopped."""
         return max(SILENT_S, 3 / self.video.frames_per_s) if self.video else SILENT_S
