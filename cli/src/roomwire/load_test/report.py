@@ -156,8 +156,12 @@ def as_table(report: Report) -> str:
         ("this tester", f"{r.tester_cpu_percent:.0f} % of a core, {r.tester_late_percent:.1f} % of its ticks late"),
     ]
     if r.is_limited_by_tester:
-        kept = f"{r.unsent_packets:,} packets not sent, {r.unread_packets:,} dropped before they were read"
-        rows.append(("beware", f"this tester did not keep up ({kept}): losses and latencies may be its own"))
+        rows.append(("beware", "this tester did not keep up: losses and latencies may be its own"))
+        if r.unsent_packets or r.unread_packets:
+            missed = (
+                f"{r.unsent_packets:,} not sent, {r.unread_packets:,} dropped by this machine before they were read"
+            )
+            rows.append(("beware", missed))
     if r.undecryptable_packets or r.foreign_packets:
         rows.append(("broken", f"{r.undecryptable_packets:,} not decryptable, {r.foreign_packets:,} not ours"))
     rows += [("failed", failure) for failure in _grouped(r)]
