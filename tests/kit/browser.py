@@ -34,7 +34,7 @@ FLAGS = (
 )
 DEVICES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 """A camera and a microphone, and leave to use them."""
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 """How long a test waits for what must happen. No walk needs more than a few seconds; a loaded machine may."""
 
 Wish = dict[str, Any]
@@ -296,8 +296,7 @@ async def tabs(
     try:
         yield open_tab
     finally:
-        for tab in opened:
-            await close(tab.page)
+        await asyncio.gather(*(close(tab.page) for tab in opened))
     uncaught = {tab.name: tab.errors for tab in opened if tab.errors}
     assert not uncaught, f"exceptions that the pages did not catch: {uncaught}"
 

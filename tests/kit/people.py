@@ -1,5 +1,6 @@
 """The people of the tests: each has a pitch, a picture and a chat of its own, so that nobody is taken for another."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,5 +27,11 @@ def tracks(identity: str, **options: Any) -> list[Wish]:
 
 async def meets(tab: Tab, identity: str) -> None:
     """This tab sees that person's own pictures changing, and hears that person's own tone."""
-    await tab.sees(f"{identity}-camera", PEOPLE[identity])
-    await tab.hears(f"{identity}-microphone", hertz(identity))
+    await asyncio.gather(
+        tab.sees(f"{identity}-camera", PEOPLE[identity]), tab.hears(f"{identity}-microphone", hertz(identity))
+    )
+
+
+async def meet(*tabs: Tab) -> None:
+    """Each of these people sees and hears all the others; the tabs have their names."""
+    await asyncio.gather(*(meets(tab, other.name) for tab in tabs for other in tabs if other is not tab))

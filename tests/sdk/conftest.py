@@ -10,7 +10,7 @@ from tests.kit.browser import Chromium, Tab, Wish, chromium
 from tests.kit.people import Join, OpenTab, tracks
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire, running
-from tests.kit.udp_relay import UdpRelay, udp_relay
+from tests.kit.udp_relay import Line, UdpRelay, udp_relay
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -49,16 +49,22 @@ async def rest(roomwire: Roomwire, room_name: str) -> Rest:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def network() -> AsyncIterator[UdpRelay]:
+async def shared_network() -> AsyncIterator[UdpRelay]:
     async with udp_relay() as network:
         yield network
 
 
+@pytest.fixture
+def network(shared_network: UdpRelay) -> UdpRelay:
+    """The line between clients and the node of `behind`: a good one, until the test makes it worse."""
+    shared_network.up, shared_network.down, shared_network.open = Line(0), Line(0), True
+    return shared_network
+
+
 @pytest.fixture(scope="session")
-def behind(network: UdpRelay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
+def behind(shared_network: UdpRelay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
     """A system whose node is reached over the line only."""
-    with running(
-        tmp_path_factory.mktemp("bad-line"), {"ROOMWIRE_SFU_ANNOUNCED": f"127.0.0.1:{network.port}"}
-    ) as roomwire:
-        network.aim(("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"])))
+    folder = tmp_path_factory.mktemp("behind")
+    with running(folder, {"ROOMWIRE_SFU_ANNOUNCED": f"127.0.0.1:{shared_network.port}"}) as roomwire:
+        shared_network.aim(("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"])))
         yield roomwire

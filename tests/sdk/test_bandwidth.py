@@ -49,7 +49,6 @@ async def test_on_a_slow_line_the_least_track_goes_and_comes_back(
     behind: Roomwire, network: UdpRelay, room_name: str, open_tab: OpenTab
 ) -> None:
     alice, bob = await open_tab("alice"), await open_tab("bob")
-    network.up, network.down = Line(0), Line(0)
     await alice.connect(
         behind.token("alice"),
         tracks=[video("alice-camera", source=1, fps=10)],

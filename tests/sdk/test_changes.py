@@ -1,9 +1,11 @@
 """What happens in a room: every other client gets the right event of the SDK, and the REST resources agree."""
 
+import asyncio
+
 import pytest
 
 from tests.kit.browser import Tab, audio, data, until, video
-from tests.kit.people import PEOPLE, Join, OpenTab, hertz, meets, tracks
+from tests.kit.people import PEOPLE, Join, OpenTab, hertz, meet, meets, tracks
 from tests.kit.rest import Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -11,10 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def together(join: Join, *identities: str) -> list[Tab]:
     """These clients, each with the media of all others."""
-    tabs = [await join(identity) for identity in identities]
-    for tab, identity in zip(tabs, identities, strict=True):
-        for other in set(identities) - {identity}:
-            await meets(tab, other)
+    tabs = await asyncio.gather(*(join(identity) for identity in identities))
+    await meet(*tabs)
     return tabs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.kit.browser import Tab, audio, until, video
-from tests.kit.people import PEOPLE, Join, hertz, meets
+from tests.kit.people import PEOPLE, Join, hertz, meet
 from tests.kit.rest import Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,8 +34,7 @@ async def test_an_h264_room_has_cameras_and_a_shared_screen_in_h264(join: Join, 
     rest.create(video_codecs=["H264"])
     alice = await join("alice", preferredVideoCodecs="auto")  # simulcast is VP8's alone: one stream is sent
     bob = await join("bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     assert "error" not in await alice.publish(video("screen", source=77, width=640, height=360, fps=5))
     await bob.sees("screen", 77, more=3)

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from tests.kit.browser import Tab, data, until, video
 from tests.kit.firefox import Firefox, firefox
-from tests.kit.people import PEOPLE, Join, OpenTab, hertz, meets, tracks
+from tests.kit.people import PEOPLE, Join, OpenTab, hertz, meet, meets, tracks
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
 
@@ -50,8 +50,7 @@ async def chat(one: Tab, other: Tab) -> None:
 async def test_firefox_and_chromium_share_a_room(join_by_firefox: Join, join: Join, rest: Rest) -> None:
     alice = await join_by_firefox("alice")
     bob = await join("bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     await chat(alice, bob)
 
     for one, other in ((alice, bob), (bob, alice)):
@@ -74,9 +73,8 @@ async def test_firefox_and_chromium_share_a_room(join_by_firefox: Join, join: Jo
     assert len(published) == 8, "the track that the SDK adds in Firefox is not listed"
 
     carol = await join_by_firefox("carol")
+    await meet(alice, bob, carol)
     for other in (alice, bob):
-        await meets(other, "carol")
-        await meets(carol, other.name)
         await carol.sees(f"{other.name}-screen", 90)
     await chat(carol, bob)
     await alice.leave()

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, WebSocket
 
 from tests.kit.browser import Tab, audio, until
-from tests.kit.people import OpenTab, meets, tracks
+from tests.kit.people import OpenTab, meet, tracks
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
 
@@ -78,8 +78,7 @@ async def test_offers_that_cross_settle(
         await tab.connect(
             roomwire.token(tab.name), ws_server=roomwire.ws_server, name=room_name, tracks=tracks(tab.name)
         )
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     await asyncio.gather(*(cycle(tab, f"{tab.name}-song", chance) for tab in (alice, bob)))
     for tab, hertz in ((alice, 1500), (bob, 1900)):
@@ -87,8 +86,7 @@ async def test_offers_that_cross_settle(
 
     await bob.hears("alice-last", 1500)
     await alice.hears("bob-last", 1900)
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     expected = {f"{name}-{what}" for name in ("alice", "bob") for what in ("microphone", "camera", "chat", "last")}
     await until(lambda: track_names(alice, bob, expected), "both know the same tracks", PATIENCE_S)
     for tab in (alice, bob):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.kit.browser import Tab, until
-from tests.kit.people import OpenTab, meets, tracks
+from tests.kit.people import OpenTab, meet, tracks
 from tests.kit.stack import Roomwire
 from tests.kit.udp_relay import Line, UdpRelay
 
@@ -100,8 +100,7 @@ async def call(behind: Roomwire, network: UdpRelay, open_tab: OpenTab, room: str
     await until(lambda: network.up.carried, "alice's line is in use")
     network.up, network.down = Line(0), Line(0)
     await join(behind, bob, room)
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     return alice, bob
 
 
@@ -152,8 +151,7 @@ async def test_at_twenty_percent_loss_the_call_goes_on(
     for who, seen in zip((alice, bob), directions, strict=True):
         print(f"\n{who.name} is seen and heard for {seen}")
         assert seen.decoded_share > 0.7
-    await meets(bob, "alice")
-    await meets(alice, "bob")
+    await meet(bob, alice)
     print(f"alice to the node: {up}\nthe node to alice: {down}")
     assert up.lost > 40
     assert await stayed_connected(alice, bob)
@@ -168,8 +166,7 @@ async def test_two_bad_lines_for_five_minutes(
     alice, bob = await open_tab("alice"), await open_tab("bob")
     for tab in (alice, bob):
         await join(behind, tab, room_name)
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     await judge(alice, bob, 300, frozen_share=0.01)
     print(f"to the node: {network.up}\nfrom the node: {network.down}")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.kit.browser import Tab, audio, until, video
-from tests.kit.people import PEOPLE, Join, hertz, meets
+from tests.kit.people import PEOPLE, Join, hertz, meet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -140,6 +140,5 @@ async def test_everything_at_once_disturbs_no_media(join: Join) -> None:
     alice = await join("alice", **everything)
     bob = await join("bob", **everything)
 
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     assert alice.errors == bob.errors == []

@@ -1,14 +1,13 @@
 """The way to the media node fails or changes: the clients come back by an ICE restart, or do not even notice."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from tests.kit.browser import Tab, chromium, until
-from tests.kit.people import OpenTab, meets, tracks
+from tests.kit.people import OpenTab, meet, meets, tracks
 from tests.kit.stack import Roomwire, running
-from tests.kit.udp_relay import UdpRelay, udp_relay
+from tests.kit.udp_relay import UdpRelay
 
 NOTE_CONNECTIONS = """() => {
   window.connections = new Set();
@@ -29,21 +28,6 @@ SELECTED_ADDRESS = """async () => {
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def network() -> AsyncIterator[UdpRelay]:
-    async with udp_relay() as network:
-        yield network
-
-
-@pytest.fixture(scope="module")
-def behind(network: UdpRelay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roomwire]:
-    """A system whose node is reached through the relay only."""
-    folder = tmp_path_factory.mktemp("behind-a-nat")
-    with running(folder, {"ROOMWIRE_SFU_ANNOUNCED": f"127.0.0.1:{network.port}"}) as roomwire:
-        network.aim(("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"])))
-        yield roomwire
-
-
 async def join(roomwire: Roomwire, open_tab: OpenTab, room: str, identity: str) -> Tab:
     tab = await open_tab(identity)
     await tab.connect(roomwire.token(identity), tracks=tracks(identity), ws_server=roomwire.ws_server, name=room)
@@ -55,8 +39,7 @@ async def test_a_dead_path_is_healed_by_an_ice_restart(
 ) -> None:
     alice = await join(behind, open_tab, room_name, "alice")
     bob = await join(behind, open_tab, room_name, "bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     await bob.remote_track("alice-chat")
 
     network.open = False
@@ -66,8 +49,7 @@ async def test_a_dead_path_is_healed_by_an_ice_restart(
     network.move()
 
     await alice.event("reconnected", patience_s=30)
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     assert await bob.received("alice-chat", 1, patience_s=30) == ["sent while away"]
     assert await alice.count("trackUnsubscribed") == await bob.count("trackUnsubscribed") == 0
 
@@ -77,13 +59,11 @@ async def test_a_client_whose_address_changes_notices_nothing(
 ) -> None:
     alice = await join(behind, open_tab, room_name, "alice")
     bob = await join(behind, open_tab, room_name, "bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     network.move()
 
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     await bob.remote_track("alice-chat")
     await alice.send("alice-chat", "from elsewhere")
     assert await bob.received("alice-chat", 1) == ["from elsewhere"]
@@ -109,8 +89,7 @@ async def test_clients_come_over_ipv6_and_past_an_address_that_does_not_answer(
             over_ipv6.token(tab.name), tracks=tracks(tab.name), ws_server=over_ipv6.ws_server, name=room_name
         )
 
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     port = int(over_ipv6.stack.settings["ROOMWIRE_SFU_PORT"])
     for tab in (alice, bob):

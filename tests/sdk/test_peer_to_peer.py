@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.browser import data, video
-from tests.kit.people import Join, meets
+from tests.kit.people import Join, meet, meets
 from tests.kit.rest import Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -14,8 +14,7 @@ async def test_two_meet(join: Join, rest: Rest, kind: str) -> None:
     rest.create(type=kind)
     alice, bob = await join("alice"), await join("bob")
 
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     await alice.remote_track("bob-chat")
     await bob.send("bob-chat", "hello")
     assert await alice.received("bob-chat", 1) == ["hello"]
@@ -27,10 +26,7 @@ async def test_a_third_joins_publishes_and_leaves(join: Join, rest: Rest) -> Non
     alice, bob = await join("alice"), await join("bob")
     await meets(alice, "bob")
     carol = await join("carol")
-    for tab in (alice, bob):
-        await meets(tab, "carol")
-    await meets(carol, "alice")
-    await meets(carol, "bob")
+    await meet(alice, bob, carol)
 
     assert "error" not in await carol.publish(video("carol-screen", source=93))
     assert "error" not in await alice.publish(data("alice-notes"))
@@ -40,5 +36,4 @@ async def test_a_third_joins_publishes_and_leaves(join: Join, rest: Rest) -> Non
 
     await carol.leave()
     await alice.event("participantDisconnected", identity="carol")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)

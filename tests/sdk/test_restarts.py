@@ -13,7 +13,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from tests.kit.browser import ConnectRefused, Tab, video
-from tests.kit.people import Join, OpenTab, meets
+from tests.kit.people import Join, OpenTab, meet, meets
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
 
@@ -47,8 +47,7 @@ async def killed(roomwire: Roomwire, service: str) -> float:
 
 async def test_the_gateway_is_killed_with_a_publish_in_flight(join: Join, rest: Rest, roomwire: Roomwire) -> None:
     alice, bob = await join("alice"), await join("bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
     async with uninterrupted(bob, "alice"), uninterrupted(alice, "bob"):
         publishing = await alice.begin_publish(video("alice-screen", source=91))
@@ -91,8 +90,7 @@ async def test_what_is_asked_while_a_service_is_away_happens_or_fails_clearly(
     join: Join, open_tab: OpenTab, roomwire: Roomwire, room_name: str, service: str
 ) -> None:
     alice, bob, carol = await join("alice"), await join("bob"), await open_tab("carol")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     place = {"ws_server": roomwire.ws_server, "name": room_name}
     client, name = roomwire.client(), f"{room_name}-rest"
 

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.kit.browser import audio, data, video
-from tests.kit.people import Join, hertz, meets
+from tests.kit.people import Join, hertz, meet, meets
 from tests.kit.relay import Relay, relay
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
@@ -34,8 +34,7 @@ def through(line: Relay) -> str:
 async def test_a_lost_socket_is_resumed_and_media_goes_on(join: Join, rest: Rest, weak_line: Relay) -> None:
     alice = await join("alice", ws_server=through(weak_line))
     bob = await join("bob")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
     before = await bob.pictures("alice-camera")
 
     weak_line.cut()
@@ -44,8 +43,7 @@ async def test_a_lost_socket_is_resumed_and_media_goes_on(join: Join, rest: Rest
     await alice.event("reconnected")
     await bob.event("participantReconnecting", identity="alice", sid=alice.sid)
     await bob.event("participantReconnected", identity="alice", sid=alice.sid)
-    await meets(bob, "alice")
-    await meets(alice, "bob")
+    await meet(bob, alice)
     after = await bob.pictures("alice-camera")
     times = after.times_s[len(before.times_s) - 1 :]
     assert max(b - a for a, b in pairwise(times)) < LONGEST_GAP_S
@@ -72,8 +70,7 @@ async def test_what_is_published_on_both_sides_meanwhile_arrives(join: Join, wea
     await bob.sees("alice-screen", 91)
     await alice.sees("bob-screen", 92)
     await alice.remote_track("bob-notes")
-    await meets(alice, "bob")
-    await meets(bob, "alice")
+    await meet(alice, bob)
 
 
 async def test_who_came_and_spoke_meanwhile_is_the_dominant_speaker(join: Join, weak_line: Relay) -> None:
@@ -101,5 +98,4 @@ async def test_two_losses_in_a_row_are_survived(join: Join, weak_line: Relay) ->
     weak_line.cut()
 
     await bob.event("participantReconnected")
-    await meets(bob, "alice")
-    await meets(alice, "bob")
+    await meet(bob, alice)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit.browser import until
-from tests.kit.people import Join, meets
+from tests.kit.people import Join, meet, meets
 from tests.kit.rest import Rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,8 +19,7 @@ async def test_two_clients_see_and_hear_and_read_each_other(rest: Rest, join: Jo
     assert alice.joined["name"] == rest.room
     assert [p["identity"] for p in bob.joined["participants"]] == ["alice"]
     await alice.event("participantConnected", identity="bob", sid=bob.sid)
-    await meets(bob, "alice")
-    await meets(alice, "bob")
+    await meet(bob, alice)
     await alice.remote_track("bob-chat")
     await bob.remote_track("alice-chat")
     await alice.send("alice-chat", "hello bob", bytes([0, 255, 10, 13]))
@@ -54,9 +53,9 @@ async def test_a_third_and_a_fourth_join_late_and_see_everything(join: Join) -> 
     tabs = {"alice": alice, "bob": bob, "carol": carol, "dave": dave}
     assert {p["identity"] for p in carol.joined["participants"]} == {"alice", "bob"}
     assert {p["identity"] for p in dave.joined["participants"]} == {"alice", "bob", "carol"}
+    await meet(*tabs.values())
     for name, tab in tabs.items():
         for other in tabs.keys() - {name}:
-            await meets(tab, other)
             await tab.remote_track(f"{other}-chat")
     for name, tab in tabs.items():
         await tab.send(f"{name}-chat", f"{name} is here")
