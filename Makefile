@@ -44,7 +44,7 @@ run: setup demo/node_modules/.package-lock.json ## run everything on this machin
 test-tools: setup tests/sdk/node_modules/.package-lock.json browsers
 
 test: test-tools ## every test, through the running stack and in real Chromium and Firefox too (minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/sdk; others=$$?; $(BIN)/pytest tests/sdk && exit $$others
+	@$(BIN)/pytest -n 2 --dist worksteal --ignore tests/sdk; others=$$?; $(BIN)/pytest tests/sdk && exit $$others
 
 check: setup ## lint, types, import rules, the tests that need no process, 10 s of fuzzing (about a minute)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/unit
