@@ -21,9 +21,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LONGEST_GAP_S = 1.0
 """Between two pictures; 15 a second are drawn, the rest is the machine's noise."""
-CATCH_UP_S = 10.0
+CATCH_UP_S = 15.0
 """Within this time of the service's return everything has happened that was asked meanwhile."""
-TOLD_WITHIN_S = 10.0
+TOLD_WITHIN_S = 15.0
 """Who asks for something new meanwhile gets it or is told. The gateway waits for 8 s, REST for 5 s."""
 SERVER_BUSY = 53006
 
