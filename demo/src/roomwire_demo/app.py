@@ -42,12 +42,15 @@ def build(settings: DemoSettings) -> FastAPI:
 
     @app.exception_handler(TwilioRestException)
     async def on_refused(_request: Request, error: TwilioRestException) -> Response:
+        if error.status in (401, 403):  # this server's own key: nothing that the person at the page did
+            log.error("the video server does not accept the API key: %s", error.msg)
+            return JSONResponse({"message": "This page's server may not use the video server.", "code": None}, 502)
         return JSONResponse({"message": error.msg, "code": error.code}, status_code=error.status)
 
     @app.exception_handler(TwilioException)  # a list that failed
     @app.exception_handler(OSError)  # what `requests` raises is one
     async def on_unavailable(_request: Request, _error: Exception) -> Response:
-        return JSONResponse({"message": "The video server is not available", "code": None}, status_code=502)
+        return JSONResponse({"message": "The video server is not available.", "code": None}, status_code=502)
 
     @app.post("/api/join")
     def join(joining: Joining, request: Request) -> Admission:

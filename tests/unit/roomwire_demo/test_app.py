@@ -71,7 +71,7 @@ async def test_a_server_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> No
     async with client(tmp_path) as http:
         answer = await http.post("/api/join", json={"identity": "a", "room": "r"})
 
-    assert (answer.status_code, answer.json()["message"]) == (502, "The video server is not available")
+    assert (answer.status_code, answer.json()["message"]) == (502, "The video server is not available.")
 
 
 async def post(http: httpx.AsyncClient, callback: dict[str, str], url: str = CALLBACK_URL) -> int:

@@ -12,6 +12,7 @@ const REASONS = {
   53205: "You joined again with the same name, in another window or on another device.",
   53206: "There are too many people on this server. Try again later.",
   53216: "Your time in this room is over.",
+  53305: "The video server has no room for audio and video at the moment. Try again later.",
   53405: "Audio and video do not get through. A firewall may block UDP.",
 };
 
