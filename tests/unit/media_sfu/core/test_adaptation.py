@@ -285,7 +285,7 @@ def test_behind_a_lossy_line_pictures_are_held_back(scene: Scene) -> None:
     seconds_pass(scene, 0, 5, (100, 100, 100), lost=0.1)
 
     [action] = scene.actions(SetPlayoutDelay)
-    assert (action.participant_sid, action.delay_s) == ("bob", 0.05)
+    assert (action.participant_sid, action.delay_s) == ("bob", 0.15)
 
 
 def test_layers_that_nobody_gets_are_turned_off(scene: Scene) -> None:

@@ -38,16 +38,16 @@ def test_without_loss_nothing_is_held_back():
 
 
 def test_a_lossy_way_to_the_subscriber_costs_two_of_its_round_trips():
-    assert after(PlayoutDelays(), 5, subscriber=down(0.05, 0.1)) == [0.25]
+    assert after(PlayoutDelays(), 5, subscriber=down(0.05, 0.1)) == [0.35]
 
 
 def test_where_much_is_lost_more_is_waited_for():
-    assert after(PlayoutDelays(), 40, subscriber=down(0.15, 0.1))[-1] == 0.35
-    assert after(PlayoutDelays(), 40, subscriber=down(0.2, 0.1))[-1] == 0.45
+    assert after(PlayoutDelays(), 40, subscriber=down(0.15, 0.1))[-1] == 0.45
+    assert after(PlayoutDelays(), 40, subscriber=down(0.2, 0.1))[-1] == 0.5
 
 
 def test_both_ways_add_up():
-    assert after(PlayoutDelays(), 5, up(0.05, 0.1), down(0.05, 0.1)) == [0.35]
+    assert after(PlayoutDelays(), 5, up(0.05, 0.1), down(0.05, 0.1)) == [0.45]
 
 
 def test_a_single_lost_packet_of_a_small_video_changes_nothing():
@@ -63,7 +63,7 @@ def test_a_single_lost_packet_of_a_small_video_changes_nothing():
 def test_what_the_line_loses_of_the_sound_counts_for_the_pictures_too():
     sound = {("PA2", "sound"): down(0.2, 0.1)[VIEW]}
 
-    assert after(PlayoutDelays(), 1, subscriber=down() | sound) == [0.25]
+    assert after(PlayoutDelays(), 1, subscriber=down() | sound) == [0.35]
 
 
 def test_the_delay_ends_well_after_the_loss():

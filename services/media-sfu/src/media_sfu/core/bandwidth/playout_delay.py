@@ -24,8 +24,11 @@ HOLD_S = 20.0
 
 UNKNOWN_ROUND_TRIP_S = 0.1
 
-SLACK_S = 0.05
-"""For noticing the gap by the next frame, and for timers."""
+SLACK_S = 0.15
+"""
+For noticing the gap by the next frame (67 ms at 15 pictures a second), for timers, and for browsers, which repeat a NACK only after more than the round trip.
+Measured in Chromium on a busy machine with 5 % lost on both lines: held back for 0.35 s pictures froze for 4 % of five minutes, for 0.45 s not once in 50 s.
+"""
 
 LONGEST_S = 0.5
 
