@@ -56,7 +56,7 @@ async def test_on_a_slow_line_the_least_track_goes_and_comes_back(
         name=room_name,
     )
     await alice.publish(video("wall", source=9, width=640, height=480, fps=24) | {"priority": "low"})
-    network.down = line = Line(1, rate_bps=400_000)
+    network.down = line = Line(1, rate_bps=250_000)
     await bob.connect(
         behind.token("bob"),
         ws_server=behind.ws_server,
@@ -70,7 +70,7 @@ async def test_on_a_slow_line_the_least_track_goes_and_comes_back(
     await bob.event("trackSwitchedOn", track="wall", patience_s=45)
     await bob.sees("wall", 9, more=80)  # for longer than an estimate needs to follow
     print(f"to bob: {line}")
-    assert await switched_off(bob) == ["wall"]
+    assert set(await switched_off(bob)) == {"wall"}
 
 
 async def sends_top_layer(tab: Tab) -> bool:

@@ -194,6 +194,24 @@ def test_when_nothing_fits_nothing_is_sent_until_it_does() -> None:
     assert bob.layers[-1] == 0
 
 
+def test_a_bound_of_a_line_that_was_slow_once_is_a_suspicion_like_the_first() -> None:
+    bob = viewer(400_000, layers_bps=(1_000_000,))
+    bob.watch(20)
+    assert bob.estimate.is_proven
+
+    bob.line.rate_bps = 10_000_000
+    bob.watch(5)
+    assert not bob.estimate.is_proven
+    bob.line.delay_s = 0.2  # a browser that is too busy to read
+    bob.watch(0.6)
+    bob.line.delay_s = 0.02
+    assert bob.estimate.budget_bps < 1_000_000
+    assert not bob.estimate.is_proven
+    bob.watch(5)
+    assert not bob.estimate.is_proven
+    assert bob.layers[-1] == 0
+
+
 def test_a_jump_of_a_few_packets_is_no_congestion() -> None:
     estimate = DownlinkEstimate()
     for n in range(100):

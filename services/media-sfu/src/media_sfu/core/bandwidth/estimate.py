@@ -24,7 +24,7 @@ WINDOW_S = 2.0
 """Over which loss is taken."""
 RATE_WINDOW_S = 0.6
 ECHO_S = 0.4
-"""What is told so soon after a cut was sent before it."""
+"""What is told so soon after a cut, and after the queue that it found, was sent before it."""
 BACK_OFF = 0.85
 SETTLE_S = 1.0
 """From one cut to the next: a smaller layer has to come, and the queue to empty."""
@@ -37,6 +37,8 @@ download.
 LESS = 0.8
 """Of the former rate is less."""
 PROVEN_LOSS = 0.05
+OUTGROWN = 2.0
+"""Times a bound that was proven: a line that carries so much is another, and has yet to be proven full."""
 HEALING = 0.02
 """Of the newest reading in what counts as the line's own loss, when it is less."""
 FORGET_S = 30.0
@@ -50,18 +52,23 @@ class DownlinkEstimate:
         self.budget_bps: float = inf
         self.is_full = False
         """The last reading showed it: what is too much should stop at once."""
-        self.is_proven = False
-        """The bound is more than a suspicion (a browser that was too busy to read looks like a short queue): worth switching off for."""
         self._readings: deque[tuple[float, Delivery]] = deque()
         self._full_readings = 0
         self._next_cut_s = 0.0
         self._last_cut: tuple[float, float, float] | None = None
         """Queue, loss and rate before it, until the line is calm."""
         self._echo_until_s = 0.0
+        self._proven_bps = 0.0
+        """The last bound that was more than a suspicion, until the line has outgrown it."""
         self._own_queue_s = 0.0
         self._own_loss = 0.0
         self._enough_since_s: float | None = None
         self._probing = Probing()
+
+    @property
+    def is_proven(self) -> bool:
+        """The bound is more than a suspicion (a browser that was too busy to read looks like a short queue): worth switching off for."""
+        return self._proven_bps > 0
 
     def receive_delivery(self, delivery: Delivery, now: float) -> None:
         """What came since the last reading; about five times a second."""
@@ -85,12 +92,9 @@ class DownlinkEstimate:
                 self._cut(queue_s, loss or 0.0, now)
         elif queue_s < CALM_QUEUE_S and loss is not None:
             self._last_cut = None
-            if self.budget_bps < inf:
-                self.budget_bps = max(self.budget_bps, self._rate_bps(now))
+            self._raise(self._rate_bps(now))
         if delivery.probe is not None and not self.is_full:
-            proven_bps = self._probing.receive_probe(delivery.probe, self._own_loss, now)
-            if self.budget_bps < inf:
-                self.budget_bps = max(self.budget_bps, proven_bps)
+            self._raise(self._probing.receive_probe(delivery.probe, self._own_loss, now))
 
     def probe_to_send(self, wanted_bps: float, now: float) -> int | None:
         """
@@ -103,9 +107,14 @@ class DownlinkEstimate:
         if self._enough_since_s is None:
             self._enough_since_s = now
         elif now >= self._enough_since_s + FORGET_S:
-            self.budget_bps = inf
-            self.is_proven = False
+            self._raise(inf)
         return None
+
+    def _raise(self, carried_bps: float) -> None:
+        if self.budget_bps < inf:
+            self.budget_bps = max(self.budget_bps, carried_bps)
+        if self.budget_bps >= OUTGROWN * self._proven_bps:
+            self._proven_bps = 0.0
 
     def _cut(self, queue_s: float, loss: float, now: float) -> None:
         rate_bps = self._rate_bps(now)
@@ -113,15 +122,16 @@ class DownlinkEstimate:
             return
         self._next_cut_s = now + SETTLE_S
         self._readings.clear()
-        self._echo_until_s = now + ECHO_S
+        self._echo_until_s = now + queue_s + ECHO_S
         former, self._last_cut = self._last_cut, (queue_s, loss, rate_bps)
         if former is not None and _is_fruitless(former, self._last_cut):
             self._own_queue_s += queue_s
             self._own_loss = max(self._own_loss, loss)
             self._last_cut = None
             return
-        self.is_proven |= former is not None or loss >= PROVEN_LOSS
         self.budget_bps = max(FLOOR_BPS, rate_bps * BACK_OFF)
+        if self.is_proven or former is not None or loss >= PROVEN_LOSS:
+            self._proven_bps = self.budget_bps
 
     def _loss(self) -> float | None:
         """None while too little is known."""
