@@ -18,7 +18,6 @@ from media_sfu.core.actions import (
     SetPlayoutDelay,
     SetReceiveBitrate,
     SetTargetLayer,
-    StartDownTrack,
     UpTrackName,
 )
 from media_sfu.forwarder import Delivery, DownTrackStatistics, PeerHandle, Probe, UpTrackStatistics
@@ -151,16 +150,6 @@ def test_a_subscriber_starts_with_the_highest_layer(scene: Scene) -> None:
     assert scene.actions(SetTargetLayer) == [SetTargetLayer("bob", "MTcamera-1", 2, 3)]
 
 
-def test_a_small_picture_gets_a_low_layer(scene: Scene) -> None:
-    scene.actions()
-    hint(scene, render_dimensions={"width": 320, "height": 180})
-
-    assert scene.actions(SetTargetLayer, RequestKeyframe) == [
-        SetTargetLayer("bob", "MTcamera-1", 0, 3),
-        RequestKeyframe(SOURCE),
-    ]
-
-
 def test_a_hidden_track_is_switched_off_and_on_again(scene: Scene) -> None:
     scene.actions()
     hint(scene, enabled=False)
@@ -198,17 +187,6 @@ def test_a_track_that_was_off_is_told_to_be_on_when_it_is_subscribed_to_again(sc
 
     switched = [message for message in messages(bob_agrees(scene)) if message["type"] == "track_switch_off"]
     assert switched == [{"type": "track_switch_off", "off": [], "on": ["MTcamera"]}]
-
-
-def test_what_was_asked_of_a_subscription_does_not_hold_for_the_next(scene: Scene) -> None:
-    hint(scene, enabled=False)
-    bob_agrees(scene)
-
-    scene.desire("bob", desired(2, subscription("MTcamera", VIDEO, start=2)))
-
-    actions = bob_agrees(scene)
-    assert any(isinstance(action, StartDownTrack) for action in actions)
-    assert not any(isinstance(action, PauseDownTrack) for action in actions)
 
 
 def test_the_application_bound_is_kept(scene: Scene) -> None:
@@ -298,13 +276,6 @@ def test_layers_that_nobody_gets_are_turned_off(scene: Scene) -> None:
     assert message["publisher"]["hints"][0]["track"] == "MTcamera"
 
 
-def test_below_a_layer_that_does_not_flow_all_stay_on(scene: Scene) -> None:
-    scene.actions()
-    seconds_pass(scene, 0, 6, (12_500, 50_000, 0))
-
-    assert told(scene, "publisher_hints") == []
-
-
 def test_of_equal_cameras_the_latest_speakers_are_shown() -> None:
     scene = Scene()
     names = {}
@@ -391,23 +362,6 @@ def test_a_speaker_whom_the_client_is_about_to_hear_is_told_when_it_agreed_to_th
     assert speakers_told(scene) == ["alice"]
 
 
-def test_a_speaker_who_was_told_stays_while_the_next_is_unknown() -> None:
-    scene = speech(desired(1, participants=("alice",)))
-    scene.actions()
-    scene.open("carol", "chromium_simulcast_auto", desired(2, MICROPHONE))
-    levels = {
-        UpTrackName("alice", MICROPHONE.client_track_id): -90,
-        UpTrackName("carol", MICROPHONE.client_track_id): -20,
-    }
-    for fifth in range(10, 30):
-        scene.room.receive_levels(levels, fifth / 5)
-    assert speakers_told(scene) == []
-
-    scene.desire("bob", desired(3, participants=("alice", "carol")))
-
-    assert speakers_told(scene) == ["carol"]
-
-
 @pytest.mark.parametrize(
     ("asked", "profile", "wanted"),
     [
@@ -434,19 +388,6 @@ def test_every_quality_input_is_answered(scene: Scene) -> None:
     assert told(scene, "network_quality") == [
         {"type": "network_quality", "local": {"level": 3}, "remotes": [{"sid": "alice", "level": 5}]}
     ]
-
-
-def test_a_quality_is_told_with_its_first_measurement(scene: Scene) -> None:
-    told_of = []
-    for second in range(3):
-        say(scene, "bob", "network_quality", {"type": "network_quality", "reportLevel": 3, "remoteReportLevel": 1})
-        told_of += [(message["local"], message["remotes"]) for message in told(scene, "network_quality")]
-        seconds_pass(scene, second, 1, (12_500, 50_000, 250_000))
-
-    assert told_of[:2] == [(None, []), (None, [])]
-    local, remotes = told_of[2]
-    assert local["video"]["recvStats"]["bandwidth"]["actual"] == 2_000_000
-    assert remotes == [{"sid": "alice", "level": 5}]
 
 
 def test_the_quality_of_somebody_whom_the_client_does_not_know_is_not_told(scene: Scene) -> None:
