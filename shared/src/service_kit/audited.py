@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service_kit.audit import AskedChange, AuditEvent, AuditLog, asked_change
 from service_kit.methods import READING
 from service_kit.parameters import Parameters
+from service_kit.routes import noted_resource, success_status
 from service_kit.tracing import current_trace
 
 MAX_CHARACTERS = 1000
@@ -58,11 +59,8 @@ def _changes_nothing(scope: Scope) -> bool:
 
 
 def _foreseen(scope: Scope, made: str | None, now: float) -> AuditEvent | None:
-    """The usual success: another one is put right when it is known."""
-    if _changes_nothing(scope):
-        return None
-    status = 201 if made else 204 if scope["method"] == "DELETE" else 202
-    return _event(scope, status, None, made, now)
+    """The success that the route declares. Should the answer be another one, that is put right when it is known."""
+    return None if _changes_nothing(scope) else _event(scope, success_status(scope), None, made, now)
 
 
 def _answered(scope: Scope, status: int, body: bytes, now: float) -> AuditEvent:
@@ -84,7 +82,7 @@ def _event(scope: Scope, status: int, code: int | None, resource_sid: str | None
         created_at=now,
         method=scope["method"],
         resource=_storable(scope["path"]),
-        resource_sid=resource_sid or last_sid(scope["path"]),
+        resource_sid=resource_sid or noted_resource(scope) or last_sid(scope["path"]),
         parameters=_storable(",".join(names)),
         status=status,
         code=code,

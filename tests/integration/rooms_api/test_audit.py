@@ -10,6 +10,8 @@ from tests.integration.rooms_api.conftest import AUTH_TOKEN, KEY, OTHER_ACCOUNT,
 from tests.kit.rooms import ACCOUNT
 
 UNKNOWN = "RM" + "9" * 32
+SOUND = {"AudioSources": "*"}
+RULES = {"Rules": '[{"type":"exclude","all":true}]'}
 
 
 async def events(api: RoomsApi, query: str = "") -> list[dict[str, Any]]:
@@ -57,15 +59,34 @@ async def test_no_change_is_made_without_its_event(surroundings: str, tmp_path: 
         assert (await api.get(f"/v1/Rooms/{room}"))["status"] == "in-progress"
 
 
-async def test_a_change_whose_answer_is_another_than_foreseen_is_there_with_that_one(api: RoomsApi) -> None:
-    await api.join("alice", room="one")
+async def test_each_change_and_its_event_are_one_transaction(surroundings: str, tmp_path: Path) -> None:
+    """Nothing is put right afterwards: it could not be."""
+    async with running(surroundings, tmp_path) as api:
+        with sqlite3.connect(tmp_path / "rooms-api" / "rooms.db") as database:
+            database.execute("CREATE TRIGGER kept BEFORE UPDATE ON audit_events BEGIN SELECT RAISE(ABORT, 'kept'); END")
+        room = (await api.create(UniqueName="one"))["sid"]
+        alice = (await api.join("alice", room="one")).participant_sid
+        hook = (await api.rest.post("/v1/CompositionHooks", data={"FriendlyName": "h"} | SOUND)).json()["sid"]
+        ttid = (await api.rest.post("/v1/Rooms/one/Transcriptions")).json()["ttid"]
+        composition = (await api.rest.post("/v1/Compositions", data={"RoomSid": room} | SOUND)).json()["sid"]
+        expected = [(room, 201), (hook, 201), (room, 202), (composition, 201)]
+        for path, data, sid, status in (
+            ("/v1/Rooms/one/Participants/alice/SubscribeRules", RULES, alice, 200),
+            ("/v1/Rooms/one/RecordingRules", RULES, room, 200),
+            (f"/v1/Rooms/one/Transcriptions/{ttid}", {"Status": "stopped"}, room, 202),
+            (f"/v1/CompositionHooks/{hook}", {"FriendlyName": "i"} | SOUND, hook, 200),
+            ("/v1/RecordingSettings/Default", {"FriendlyName": "s"}, None, 200),
+            ("/v1/Rooms/one/Participants/alice", {"Status": "disconnected"}, alice, 202),
+            ("/v1/Rooms/one", {"Status": "completed"}, room, 202),
+            (f"/v1/Rooms/{room}/Participants/{alice}/Anonymize", {}, alice, 200),
+        ):
+            answer = await api.rest.post(path, data=data)
+            assert answer.status_code == status, answer.text
+            expected.append((sid, status))
+        assert (await api.rest.delete(f"/v1/CompositionHooks/{hook}")).status_code == 204
 
-    await api.rest.post(
-        "/v1/Rooms/one/Participants/alice/SubscribeRules", data={"Rules": '[{"type":"exclude","all":true}]'}
-    )
-
-    ((event),) = await events(api)
-    assert (event["resource_sid"], event["status"], event["code"]) == (None, 200, None)
+        kept = [(event["resource_sid"], event["status"]) for event in reversed(await events(api))]
+    assert kept == [*expected, (hook, 204)]
 
 
 @on_sqlite_alone

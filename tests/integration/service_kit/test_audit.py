@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,6 +77,18 @@ async def test_events_that_wait_together_are_written_together(database: Database
 
     assert len(await kept(audit)) == 50
     assert database.writes <= 2
+
+
+async def test_what_was_answered_in_the_end_is_put_right_where_it_was_not_foreseen(database: Database) -> None:
+    audit = AuditLog(database, table, retention_days=1, clock=lambda: 0.0)
+    await audit.record(event(1))
+    await audit.correct(event(1), event(1))
+    assert database.writes == 1
+
+    await audit.correct(event(1), replace(event(1), status=500, code=20500))
+    query = audit.query("AC1", AuditFilters())
+    row = await audit.read(lambda connection: connection.execute(query).one())
+    assert (row.status, row.code, row.resource_sid) == (500, 20500, None)
 
 
 async def test_what_is_older_than_the_retention_is_forgotten(database: Database) -> None:

@@ -186,6 +186,21 @@ async def test_no_key_is_made_renamed_or_deleted_without_its_event(issuer: Issue
     assert [(key["sid"], key["friendly_name"]) for key in left] == [(API_KEY, "")]
 
 
+async def test_a_change_of_a_key_and_its_event_are_one_transaction(issuer: Issuer, tmp_path: Path) -> None:
+    """Nothing is put right afterwards: it could not be."""
+    with sqlite3.connect(tmp_path / "token-issuer" / "keys.db") as database:
+        database.execute(
+            "CREATE TRIGGER kept BEFORE UPDATE ON token_issuer_audit_events BEGIN SELECT RAISE(ABORT, 'kept'); END"
+        )
+    async with issuer.client() as client:
+        key = (await client.post(f"{BASE}/Keys.json")).json()["sid"]
+        await client.post(f"{BASE}/Keys/{key}.json", data={"FriendlyName": "server"})
+        await client.delete(f"{BASE}/SigningKeys/{key}.json")
+        events = (await client.get(f"{BASE}/AuditEvents.json")).json()["audit_events"]
+
+    assert [(event["resource_sid"], event["status"]) for event in events] == [(key, 204), (key, 200), (key, 201)]
+
+
 async def test_an_api_key_may_not_read_the_audit_log(issuer: Issuer) -> None:
     async with issuer.client(API_KEY, API_SECRET) as client:
         answer = await client.get(f"{BASE}/AuditEvents.json")

@@ -29,13 +29,13 @@ def composition_hooks_router(store: HookStore, clock: Clock) -> APIRouter:
             raise not_found(request.url.path)
         return row
 
-    @router.post("/v1/CompositionHooks")
+    @router.post("/v1/CompositionHooks", status_code=201)
     async def create_composition_hook(request: Request, who: Principal, form: Form) -> JSONResponse:
         try:
             sid = await store.create(who.account_sid, read_hook(form), clock.wall())
         except HookNameTaken as error:
             raise _name_taken() from error
-        return render.answer(render_hook(await find(request, sid), render.base_url(request)), 201)
+        return render.success(request, render_hook(await find(request, sid), render.base_url(request)))
 
     @router.get("/v1/CompositionHooks")
     async def list_composition_hooks(request: Request, who: Principal, query: Query) -> JSONResponse:
@@ -63,7 +63,7 @@ def composition_hooks_router(store: HookStore, clock: Clock) -> APIRouter:
             raise _name_taken() from error
         return render.answer(render_hook(await find(request, hook), render.base_url(request)))
 
-    @router.delete("/v1/CompositionHooks/{hook}")
+    @router.delete("/v1/CompositionHooks/{hook}", status_code=204)
     async def delete_composition_hook(request: Request, hook: str) -> Response:
         await store.delete((await find(request, hook)).sid)
         return Response(status_code=204)

@@ -36,7 +36,7 @@ def compositions_router(
             raise not_found(request.url.path)
         return row
 
-    @router.post("/v1/Compositions")
+    @router.post("/v1/Compositions", status_code=201)
     async def create_composition(request: Request, who: Principal, form: Form) -> JSONResponse:
         room_sid = fields.required(form, "RoomSid")
         if not is_sid(room_sid, ROOM):
@@ -45,7 +45,7 @@ def compositions_router(
         if await resources.queries.room_by_sid(who.account_sid, room_sid) is None:
             raise not_found(f"/Rooms/{room_sid}")
         sid = await store.create(who.account_sid, room_sid, spec, clock.wall())
-        return render.answer(render_composition(await find(request, sid), render.base_url(request)), 201)
+        return render.success(request, render_composition(await find(request, sid), render.base_url(request)))
 
     @router.get("/v1/Compositions")
     async def list_compositions(request: Request, who: Principal, query: Query) -> JSONResponse:
@@ -66,7 +66,7 @@ def compositions_router(
     async def fetch_composition(request: Request, composition: str) -> JSONResponse:
         return render.answer(render_composition(await find(request, composition), render.base_url(request)))
 
-    @router.delete("/v1/Compositions/{composition}")
+    @router.delete("/v1/Compositions/{composition}", status_code=204)
     async def delete_composition(request: Request, composition: str) -> Response:
         row = await find(request, composition)
         if row.status == CompositionStatus.FAILED:

@@ -39,7 +39,7 @@ def participants_router(resources: Resources) -> APIRouter:
         row = await resources.find_participant(request, found, participant)
         return render.answer(render.participant(row, render.base_url(request)))
 
-    @router.post("/v1/Rooms/{room}/Participants/{participant}")
+    @router.post("/v1/Rooms/{room}/Participants/{participant}", status_code=202)
     async def update_participant(request: Request, room: str, participant: str, form: Form) -> JSONResponse:
         found = await resources.find_room(request, room)
         row = await resources.find_participant(request, found, participant)
@@ -48,7 +48,7 @@ def participants_router(resources: Resources) -> APIRouter:
         if row.status != ParticipantStatus.DISCONNECTED:
             await resources.service.remove_participant(found.sid, row.sid)
             row = await resources.find_participant(request, found, row.sid)
-        return render.answer(render.participant(row, render.base_url(request)), 202)
+        return render.success(request, render.participant(row, render.base_url(request)))
 
     @router.post("/v1/Rooms/{room}/Participants/{participant}/Anonymize")
     async def anonymize_participant(request: Request, room: str, participant: str) -> JSONResponse:

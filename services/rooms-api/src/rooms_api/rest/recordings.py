@@ -10,6 +10,7 @@ from contract.rooms import TrackKind
 from fastapi import APIRouter, Request
 from service_kit.parameters import Parameters, invalid
 from service_kit.rest import Principal, Query, not_found, principal
+from service_kit.routes import note_resource
 from sqlalchemy import Row
 from starlette.responses import JSONResponse, Response
 
@@ -38,6 +39,7 @@ def recordings_router(
         row = await store.find(principal(request).account_sid, sid) if is_sid(sid, RECORDING) else None
         if row is None or room_sid not in (None, row.room_sid):
             raise not_found(request.url.path)
+        note_resource(request.scope, row.sid)
         return row
 
     async def delete(row: Row[Any]) -> Response:
@@ -60,7 +62,7 @@ def recordings_router(
     async def fetch_recording(request: Request, recording: str) -> JSONResponse:
         return render.answer(render_recording(await find(request, recording), render.base_url(request)))
 
-    @router.delete("/v1/Recordings/{recording}")
+    @router.delete("/v1/Recordings/{recording}", status_code=204)
     async def delete_recording(request: Request, recording: str) -> Response:
         return await delete(await find(request, recording))
 
@@ -83,7 +85,7 @@ def recordings_router(
     async def fetch_room_recording(request: Request, room: str, recording: str) -> JSONResponse:
         return render.answer(render_room_recording(await find(request, recording, room), render.base_url(request)))
 
-    @router.delete("/v1/Rooms/{room}/Recordings/{recording}")
+    @router.delete("/v1/Rooms/{room}/Recordings/{recording}", status_code=204)
     async def delete_room_recording(request: Request, room: str, recording: str) -> Response:
         return await delete(await find(request, recording, room))
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from service_kit.rest import public_base
+from service_kit.routes import success_status
 from sqlalchemy import Row
 
 from rooms_api.core.rules import stored_rules
@@ -21,8 +22,14 @@ def base_url(request: Request) -> str:
     return public_base(request, request.app.state.public_url)
 
 
-def answer(resource: Resource, status: int = 200) -> JSONResponse:
-    return JSONResponse(resource, status_code=status)
+def answer(resource: Resource) -> JSONResponse:
+    """To what was asked for."""
+    return JSONResponse(resource)
+
+
+def success(request: Request, resource: Resource) -> JSONResponse:
+    """To a change: with the status that its route declares."""
+    return JSONResponse(resource, status_code=success_status(request.scope))
 
 
 def date(epoch_s: float | None) -> str | None:

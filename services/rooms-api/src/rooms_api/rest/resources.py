@@ -6,6 +6,7 @@ from typing import Any
 from contract.ids import PARTICIPANT, ROOM, is_sid
 from fastapi import Request
 from service_kit.rest import not_found, principal
+from service_kit.routes import note_resource
 from sqlalchemy import Row
 
 from rooms_api.service import RoomService
@@ -32,6 +33,7 @@ class Resources:
                 row = await self.queries.room_by_name(account_sid, sid_or_name.replace("+", " "))
         if row is None:
             raise not_found(request.url.path)
+        note_resource(request.scope, row.sid)
         return row
 
     async def find_participant(self, request: Request, room: Row[Any], sid_or_identity: str) -> Row[Any]:
@@ -44,4 +46,5 @@ class Resources:
                 row = await self.queries.participant_by_identity(room.sid, sid_or_identity.replace("+", " "))
         if row is None:
             raise not_found(request.url.path)
+        note_resource(request.scope, row.sid)
         return row

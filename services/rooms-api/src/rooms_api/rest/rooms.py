@@ -28,7 +28,7 @@ METHODS = ("POST", "GET")
 def rooms_router(resources: Resources) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/v1/Rooms")
+    @router.post("/v1/Rooms", status_code=201)
     async def create_room(request: Request, who: Principal, form: Form) -> JSONResponse:
         name = form.text("UniqueName", 53102)
         if name is not None:
@@ -36,7 +36,7 @@ def rooms_router(resources: Resources) -> APIRouter:
         nearest = next(iter(resources.service.live_regions()), resources.settings.media_region)
         settings = read_settings(form, resources.settings, nearest)
         room = await resources.service.create_room(who.account_sid, name, settings)
-        return render.answer(render.room(as_stored(room), render.base_url(request)), 201)
+        return render.success(request, render.room(as_stored(room), render.base_url(request)))
 
     @router.get("/v1/Rooms")
     async def list_rooms(request: Request, who: Principal, query: Query) -> JSONResponse:
@@ -56,14 +56,14 @@ def rooms_router(resources: Resources) -> APIRouter:
         row = await resources.find_room(request, room)
         return render.answer(render.room(row, render.base_url(request)))
 
-    @router.post("/v1/Rooms/{room}")
+    @router.post("/v1/Rooms/{room}", status_code=202)
     async def update_room(request: Request, room: str, form: Form) -> JSONResponse:
         row: Row[Any] = await resources.find_room(request, room)
         if fields.required(form, "Status") != RoomStatus.COMPLETED:
             raise Refused(53112)
         await resources.service.complete_room(row.sid)
         row = await resources.find_room(request, row.sid)
-        return render.answer(render.room(row, render.base_url(request)), 202)
+        return render.success(request, render.room(row, render.base_url(request)))
 
     return router
 

@@ -36,11 +36,11 @@ def status_callbacks_router(resources: Resources, webhooks: Webhooks) -> APIRout
     async def fetch_status_callback(request: Request, who: Principal, sid: str) -> JSONResponse:
         return render.answer(await _whole(request, who.account_sid, sid))
 
-    @router.post("/v1/StatusCallbacks/{sid}/Replay")
+    @router.post("/v1/StatusCallbacks/{sid}/Replay", status_code=202)
     async def replay_status_callback(request: Request, who: Principal, sid: str) -> JSONResponse:
         if not is_sid(sid, STATUS_CALLBACK) or not await webhooks.replay(who.account_sid, sid):
             raise not_found(request.url.path)
-        return render.answer(await _whole(request, who.account_sid, sid), 202)
+        return render.success(request, await _whole(request, who.account_sid, sid))
 
     async def _whole(request: Request, account_sid: str, sid: str) -> render.Resource:
         row = await resources.queries.callback(account_sid, sid) if is_sid(sid, STATUS_CALLBACK) else None

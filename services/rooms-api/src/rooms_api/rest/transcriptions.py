@@ -29,14 +29,14 @@ def transcriptions_router(resources: Resources, store: TranscriptionStore, clock
             raise not_found(request.url.path)
         return row
 
-    @router.post(PATH)
+    @router.post(PATH, status_code=202)
     async def create_transcription(request: Request, who: Principal, room: str, form: Form) -> JSONResponse:
         found = await resources.find_room(request, room)
         configuration = fields.json_object(form, "Configuration")
         _require_progress(found)
         ttid = await store.begin(who.account_sid, found.sid, configuration, clock.wall())
         row = await find(request, found.sid, ttid)
-        return render.answer(render_transcription(row, render.base_url(request)), 202)
+        return render.success(request, render_transcription(row, render.base_url(request)))
 
     @router.get(PATH)
     async def list_transcriptions(request: Request, room: str, query: Query) -> JSONResponse:
@@ -53,7 +53,7 @@ def transcriptions_router(resources: Resources, store: TranscriptionStore, clock
         found = await resources.find_room(request, room)
         return render.answer(render_transcription(await find(request, found.sid, ttid), render.base_url(request)))
 
-    @router.post(PATH + "/{ttid}")
+    @router.post(PATH + "/{ttid}", status_code=202)
     async def update_transcription(request: Request, room: str, ttid: str, form: Form) -> JSONResponse:
         found = await resources.find_room(request, room)
         row = await find(request, found.sid, ttid)
@@ -66,7 +66,7 @@ def transcriptions_router(resources: Resources, store: TranscriptionStore, clock
         if wanted is not current or configuration:
             await store.update(row, wanted, configuration, clock.wall())
         row = await find(request, found.sid, ttid)
-        return render.answer(render_transcription(row, render.base_url(request)), 202)
+        return render.success(request, render_transcription(row, render.base_url(request)))
 
     return router
 
