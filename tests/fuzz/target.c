@@ -546,7 +546,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     w.now = world_kind & 8 ? INT64_C(1) << 40 : 10000000;
     w.engine = rw_create(&policy, world_kind & 1 ? NULL : &crypto);
     if (world_kind & 2) { /* with a socket that this target stands in for */
-        CHECK(rw_open(w.engine, 1000, 1, 0, world_kind & 4) == 0);
+        CHECK(rw_open(w.engine, 1000, -1, 1, 0, world_kind & 4) == 0);
         w.engine->wildcard = world_kind & 16, w.engine->ipv6 = !(world_kind & 32);
         rw_set_send(w.engine, send_or_refuse);
     }

@@ -1,14 +1,19 @@
 """The packet engine on real sockets, where kernels and networks differ: segmentation refused, buffers full, several addresses, IPv6, every cipher."""
 
 import asyncio
+import contextlib
 import errno
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from media_sfu.engine import PacketForwarder
 from media_sfu.engine._engine import ffi, lib
+from media_sfu.engine.forwarder import dropped_by_kernel
 from media_sfu.engine.srtp import PROFILES
 from media_sfu.forwarder import (
     Address,
@@ -264,6 +269,81 @@ async def test_media_over_ipv6(open_engine, join):
     assert len(await collect(bob, 1)) == 1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "::"])
+async def test_checks_and_dtls_are_heard_and_answered_while_the_packet_path_is_stuck(open_engine, join, host):
+    """The batch that is under way does not end, and the queue of media is full."""
+    engine, addressed = open_engine(host), "::1" if host == "::1" else "127.0.0.1"
+    alice, bob = join(engine, addressed), join(engine, addressed)
+    subscribe(engine, alice, bob)
+    with stuck_send(engine) as is_stuck:
+        alice.send(frame(1)[0], (addressed, engine.port))
+        await until(is_stuck.is_set)
+        while not engine_drops_media(engine):
+            for packet in frame(200):
+                alice.sock.sendto(packet, (addressed, engine.port))
+
+        bob.sock.sendto(b"\x00\x01check", (addressed, engine.port))
+        bob.sock.sendto(b"\x16dtls", (addressed, engine.port))
+        heard: list[DatagramReceived] = []
+        await until(lambda: heard.extend(engine.events_received()) or len(heard) == 2)
+        engine.send_datagram(b"\x01\x01answer", bob.sock.getsockname()[:2])
+
+        assert [(event.data, event.peer) for event in heard] == [
+            (b"\x00\x01check", bob.handle),
+            (b"\x16dtls", bob.handle),
+        ]
+        assert await until(lambda: _peek(bob.sock)) == [(b"\x01\x01answer", addressed)]
+    await until(lambda: engine.counters()["drop_receive_queue_full"] > 0)
+    assert engine.counters()["drop_control_queue_full"] == 0
+
+
+async def test_a_control_call_comes_before_the_next_batch(open_engine, join):
+    """On a full core the media thread always has another batch."""
+    engine = open_engine()
+    alice, bob = join(engine), join(engine)
+    subscribe(engine, alice, bob)
+    read: list[int] = []
+    caller = threading.Thread(target=lambda: read.append(engine.counters()["batched_in"]))
+    with stuck_send(engine) as is_stuck:
+        alice.send(frame(1)[0], ("127.0.0.1", engine.port))
+        await until(is_stuck.is_set)
+        for packet in frame(200, first=2):
+            alice.send(packet, ("127.0.0.1", engine.port))
+        caller.start()
+        for thread in (engine._threads[0], caller):  # on cores of their own the caller may win by luck
+            os.sched_setaffinity(thread.native_id or 0, {min(os.sched_getaffinity(0))})
+        await until_waiting(caller)
+    caller.join()
+
+    assert read == [1]
+    await until(lambda: engine.counters()["batched_in"] == 201)
+
+
+async def test_a_port_in_use_is_refused(open_engine):
+    engine = open_engine()
+
+    with pytest.raises(OSError, match="in use"):
+        PacketForwarder.bind("127.0.0.1", engine.port)
+
+
+async def test_a_kernel_that_cannot_divide_a_port_has_one_queue_for_all(cleaned, join, monkeypatch):
+    monkeypatch.setattr(
+        socket, "SO_REUSEPORT", 9999
+    )  # an option that no kernel knows: the real one cannot be taken from it
+    engine = PacketForwarder.bind("127.0.0.1", 0)
+    cleaned.append(engine.close)
+    alice, bob = join(engine), join(engine)
+    subscribe(engine, alice, bob)
+
+    alice.send(frame(1)[0], ("127.0.0.1", engine.port))
+    bob.sock.sendto(b"\x00\x01check", ("127.0.0.1", engine.port))
+
+    assert len(await collect(bob, 1)) == 1
+    [event] = await events(engine)
+    engine.send_datagram(b"\x01\x01answer", event.remote)
+    assert await until(lambda: _peek(bob.sock)) == [(b"\x01\x01answer", "127.0.0.1")]
+
+
 async def test_a_datagram_too_long_is_dropped(open_engine, join):
     engine = open_engine()
     alice = join(engine)
@@ -297,6 +377,42 @@ def _peek(sock: socket.socket) -> list[tuple[bytes, str]]:
     except BlockingIOError:
         return []
     return [(data, remote[0])]
+
+
+def engine_drops_media(engine: PacketForwarder) -> bool:
+    """What `counters` tells of it waits for the batch."""
+    return bool(dropped_by_kernel(engine._open_socket()))
+
+
+async def until_waiting(thread: threading.Thread) -> None:
+    """Until the kernel has put the thread to sleep, which here a lock of the engine's does, and nothing wakes it."""
+    stat, seen = Path(f"/proc/self/task/{thread.native_id}/stat"), 0
+
+    def sleeps() -> bool:
+        nonlocal seen
+        seen = seen + 1 if stat.read_text().rpartition(")")[2].split()[0] == "S" else 0
+        return seen == 10
+
+    await until(sleeps)
+
+
+@contextlib.contextmanager
+def stuck_send(engine: PacketForwarder) -> Iterator[threading.Event]:
+    """The first batch that sends something does not come to its end within the body; the event says that it is there. What is sent by itself goes out."""
+    is_stuck, over = threading.Event(), threading.Event()
+    media_thread = engine._threads[0]
+
+    def wait(header: object) -> int:
+        if threading.get_native_id() == media_thread.native_id and not over.is_set():
+            is_stuck.set()
+            over.wait()
+        return 0
+
+    with refusing_send(engine, wait):
+        try:
+            yield is_stuck
+        finally:
+            over.set()
 
 
 class refusing_send:

@@ -17,6 +17,7 @@ DROPPED = "drop_"
 
 REASONS: Mapping[str, str] = {
     "receive_queue_full": "came while the kernel's queue of the media port was full (the core is too busy, or net.core.rmem_max too small)",
+    "control_queue_full": "ICE checks and DTLS that came while the kernel's queue for them, which is another one, was full",
     "socket_full": "left while the kernel's send queue was full (net.core.wmem_max)",
     "send_error": "refused by the kernel",
     "unbound": "media or DTLS from an address that passed no ICE check",

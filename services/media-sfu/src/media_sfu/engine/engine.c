@@ -4,11 +4,14 @@
  *
  * Reading order: tables, parsing, receiving (statistics, ring, NACK), rewriting, sending, RTCP in, RTCP out, the batch, sockets, control calls.
  *
- * One mutex guards everything but the event queue (one producer, one consumer).
+ * Two mutexes. `lock` guards the packet path, and is held for a batch; control calls take turns with the batches (`take_turn`). `door` guards what ICE checks and
+ * DTLS need, and is held for moments: the addresses, the writing end of the event queue (its reader needs none) and the sending of single datagrams, so that
+ * who is in stays in while the packet path is busier than it can be. What changes addresses holds both; reading them takes either.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <pthread.h>
@@ -67,6 +70,8 @@ enum {
     FILLERS_AT_ONCE = 64,
     PROBE_TICK = 5000,
     OBJECTS = 1 << 20,
+    LONG_BATCH = 4000,
+    LEAST_ROOM = 8,           /* in a batch: bursts of so many still go out by UDP GSO */
     NONE = 255,
 };
 
@@ -328,11 +333,11 @@ typedef struct {
 } sending;
 
 struct rw_engine {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock, turn, door;
     rw_policy policy;
     rw_crypto crypto;
-    rw_counters counters;
-    int fd, event_fd;
+    rw_counters counters, at_door; /* the latter guarded by `door` */
+    int fd, control_fd, event_fd;
     bool ipv6, wildcard, gso;
     rw_send send;
     atomic_bool stopping;
@@ -392,6 +397,18 @@ static int64_t now_nanoseconds(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
+
+/*
+ * Who waits for `lock` holds `turn`: so the media thread, which lets go of the one only to take it again, cannot overtake a control call that waits. Left to the
+ * scheduler, a call on a full core would wait for as long as the core is full.
+ */
+static void take_turn(rw_engine *e) {
+    pthread_mutex_lock(&e->turn);
+    pthread_mutex_lock(&e->lock);
+    pthread_mutex_unlock(&e->turn);
+}
+
+static void end_turn(rw_engine *e) { pthread_mutex_unlock(&e->lock); }
 
 /* ---------------------------------------------------------------------------------------------------------------- tables */
 
@@ -523,10 +540,11 @@ static binding *find_binding(const rw_engine *e, const rw_address *remote) {
 
 /* ---------------------------------------------------------------------------------------------------------------- events */
 
+/* Under `door`, like all that writes to the queue. */
 static rw_event *new_event(rw_engine *e) {
     unsigned head = atomic_load_explicit(&e->event_head, memory_order_relaxed);
     if (head - atomic_load_explicit(&e->event_tail, memory_order_acquire) == EVENTS) {
-        e->counters.drop_event_full++;
+        e->at_door.drop_event_full++;
         return NULL;
     }
     rw_event *event = &e->events[head & (EVENTS - 1)];
@@ -570,11 +588,14 @@ static void tell_datagram(rw_engine *e, const uint8_t *data, int length, const r
 }
 
 static void tell_keyframe_request(rw_engine *e, const down_track *d) {
+    pthread_mutex_lock(&e->door);
     rw_event *event = new_event(e);
-    if (!event) return;
-    event->type = RW_EVENT_KEYFRAME;
-    event->handle = d->handle;
-    publish_event(e);
+    if (event) {
+        event->type = RW_EVENT_KEYFRAME;
+        event->handle = d->handle;
+        publish_event(e);
+    }
+    pthread_mutex_unlock(&e->door);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- parsing */
@@ -1978,14 +1999,43 @@ static const rw_address *find_route(const rw_engine *e, const rw_address *remote
     return same_address(&e->routes[i].remote, remote) ? &e->routes[i].local : NULL;
 }
 
-static bool unbound_allowed(rw_engine *e) {
+static bool unbound_allowed(rw_engine *e, int64_t now) {
     double rate = e->policy.unbound_per_second;
-    e->unbound_credit += (double)(e->now - e->unbound_at) * rate / 1e6;
-    e->unbound_at = e->now;
+    e->unbound_credit += (double)(now - e->unbound_at) * rate / 1e6;
+    e->unbound_at = now;
     if (e->unbound_credit > rate) e->unbound_credit = rate;
     if (e->unbound_credit < 1) return false;
     e->unbound_credit -= 1;
     return true;
+}
+
+/* STUN, DTLS, and what is neither. Under `door`. */
+static void receive_control(rw_engine *e, const uint8_t *octets, int length, const rw_address *remote, const rw_address *local, int64_t now) {
+    binding *bound = find_binding(e, remote);
+    uint8_t first = octets[0];
+    if (bound && (first <= 3 || (first >= 20 && first <= 63))) {
+        if (e->wildcard) remember_route(e, remote, local);
+        tell_datagram(e, octets, length, remote, bound->owner);
+    } else if (bound) {
+        e->at_door.drop_malformed++;
+    } else if (first > 3) {
+        e->at_door.drop_unbound++;
+    } else if (!unbound_allowed(e, now)) {
+        e->at_door.drop_unbound_rate++;
+    } else {
+        if (e->wildcard) remember_route(e, remote, local);
+        tell_datagram(e, octets, length, remote, NULL);
+    }
+}
+
+/* Whether the datagram has octets, and not too many. */
+static bool count_datagram(rw_counters *c, int length) {
+    c->datagrams_in++;
+    c->octets_in += length > 0 ? (uint64_t)length : 0;
+    if (length > 0 && length <= RW_SLOT_SIZE) return true;
+    if (length) c->drop_truncated++;
+    else c->drop_malformed++;
+    return false;
 }
 
 /* RFC 7983 by the first octet; RTCP by the second (RFC 5761 section 4). */
@@ -1993,33 +2043,26 @@ static void receive_datagram(rw_engine *e, int32_t index) {
     uint8_t *octets = e->slots[index];
     int length = e->lengths[index];
     const rw_address *remote = &e->remotes[index];
-    e->counters.datagrams_in++;
-    e->counters.octets_in += length > 0 ? (uint64_t)length : 0;
-    if (length <= 0 || length > RW_SLOT_SIZE) {
-        if (length) e->counters.drop_truncated++;
-        else e->counters.drop_malformed++;
-        return;
-    }
+    if (!count_datagram(&e->counters, length)) return;
     binding *bound = find_binding(e, remote);
+    if (bound && e->wildcard && !same_address(&bound->local, &e->locals[index])) {
+        pthread_mutex_lock(&e->door);
+        bound->local = e->locals[index];
+        pthread_mutex_unlock(&e->door);
+    }
     uint8_t first = octets[0];
-    if (!bound) {
-        if (first > 3) e->counters.drop_unbound++;
-        else if (!unbound_allowed(e)) e->counters.drop_unbound_rate++;
-        else {
-            if (e->wildcard) remember_route(e, remote, &e->locals[index]);
-            tell_datagram(e, octets, length, remote, NULL);
-        }
+    if (first < 128 || first > 191) {
+        pthread_mutex_lock(&e->door);
+        receive_control(e, octets, length, remote, &e->locals[index], e->now);
+        pthread_mutex_unlock(&e->door);
         return;
     }
-    if (e->wildcard && !same_address(&bound->local, &e->locals[index])) bound->local = e->locals[index];
-    if (first >= 128 && first <= 191) {
-        if (length >= 2 && octets[1] >= 192 && octets[1] <= 223) receive_rtcp(e, bound->owner, octets, length);
-        else receive_rtp(e, bound->owner, index, octets, length);
-    } else if (first <= 3 || (first >= 20 && first <= 63)) {
-        tell_datagram(e, octets, length, remote, bound->owner);
-    } else {
-        e->counters.drop_malformed++;
+    if (!bound) {
+        e->counters.drop_unbound++;
+        return;
     }
+    if (length >= 2 && octets[1] >= 192 && octets[1] <= 223) receive_rtcp(e, bound->owner, octets, length);
+    else receive_rtp(e, bound->owner, index, octets, length);
 }
 
 static void send_due(rw_engine *e) {
@@ -2137,11 +2180,11 @@ static void flush(rw_engine *e) {
     e->out_count = e->arena_used = 0;
 }
 
-static void count_sent(rw_engine *e, const struct msghdr *m) {
-    e->counters.sends_out++;
-    e->counters.datagrams_out += m->msg_iovlen;
-    if (m->msg_iovlen > 1) e->counters.gso_sends_out++, e->counters.gso_datagrams_out += m->msg_iovlen;
-    for (size_t i = 0; i < m->msg_iovlen; i++) e->counters.octets_out += m->msg_iov[i].iov_len;
+static void count_sent(rw_counters *c, const struct msghdr *m) {
+    c->sends_out++;
+    c->datagrams_out += m->msg_iovlen;
+    if (m->msg_iovlen > 1) c->gso_sends_out++, c->gso_datagrams_out += m->msg_iovlen;
+    for (size_t i = 0; i < m->msg_iovlen; i++) c->octets_out += m->msg_iov[i].iov_len;
 }
 
 /* GSO did not work for this message: send its packets one by one. */
@@ -2152,7 +2195,7 @@ static void send_singly(rw_engine *e, struct msghdr *m) {
         one.msg_hdr.msg_iov = &m->msg_iov[i];
         one.msg_hdr.msg_iovlen = 1;
         one.msg_hdr.msg_controllen = control ? m->msg_controllen - CMSG_SPACE(sizeof(uint16_t)) : 0;
-        if (e->send(e->fd, &one, 1, MSG_DONTWAIT) == 1) count_sent(e, &one.msg_hdr);
+        if (e->send(e->fd, &one, 1, MSG_DONTWAIT) == 1) count_sent(&e->counters, &one.msg_hdr);
         else if (errno == EAGAIN || errno == ENOBUFS) e->counters.drop_socket_full++;
         else e->counters.drop_send_error++;
     }
@@ -2165,7 +2208,7 @@ static void transmit(rw_engine *e) {
     while (at < s->count) {
         int accepted = e->send(e->fd, &s->headers[at], s->count - at, MSG_DONTWAIT);
         if (accepted > 0) {
-            for (int i = 0; i < accepted; i++) count_sent(e, &s->headers[at++].msg_hdr);
+            for (int i = 0; i < accepted; i++) count_sent(&e->counters, &s->headers[at++].msg_hdr);
             continue;
         }
         struct msghdr *m = &s->headers[at].msg_hdr;
@@ -2189,7 +2232,7 @@ static void transmit(rw_engine *e) {
 }
 
 int rw_put(rw_engine *e, const uint8_t *data, int length, const rw_address *remote, const rw_address *local) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     int result = e->slot_count < SLOTS ? RW_OK : RW_FULL;
     if (!result) {
         uint32_t i = e->slot_count++;
@@ -2198,19 +2241,19 @@ int rw_put(rw_engine *e, const uint8_t *data, int length, const rw_address *remo
         e->remotes[i] = *remote;
         e->locals[i] = local ? *local : (rw_address){0};
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return result;
 }
 
 void rw_step(rw_engine *e, int64_t now) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     e->now = now;
     work(e);
     e->slot_count = 0;
     flush(e);
-    for (uint32_t i = 0; i < e->sending.count; i++) count_sent(e, &e->sending.headers[i].msg_hdr);
+    for (uint32_t i = 0; i < e->sending.count; i++) count_sent(&e->counters, &e->sending.headers[i].msg_hdr);
     e->counters.batches_out += e->sending.count > 0;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
 }
 
 static void get_name(const struct sockaddr_in6 *name, rw_address *a) {
@@ -2244,17 +2287,32 @@ int rw_output_at(rw_engine *e, int index, rw_output *output) {
 static int system_send(int fd, void *messages, unsigned int count, int flags) { return sendmmsg(fd, messages, count, flags); }
 
 void rw_set_send(rw_engine *e, rw_send send) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
+    pthread_mutex_lock(&e->door);
     e->send = send ? send : system_send;
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&e->door);
+    end_turn(e);
 }
 
-int rw_open(rw_engine *e, int fd, int ipv6, int wildcard, int gso) {
-    int on = 1, failed = 0;
-    if (wildcard)
-        failed = ipv6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-    if (failed) return errno;
-    e->fd = fd, e->ipv6 = ipv6, e->wildcard = wildcard, e->gso = gso;
+static int want_local_addresses(int fd, int ipv6) {
+    int on = 1;
+    return ipv6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+}
+
+int rw_divide(int fd) {
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), /* of the UDP payload; an empty one ends the program, with 0 */
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 64, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) ? errno : 0;
+}
+
+int rw_open(rw_engine *e, int fd, int control_fd, int ipv6, int wildcard, int gso) {
+    if (wildcard && (want_local_addresses(fd, ipv6) || (control_fd >= 0 && want_local_addresses(control_fd, ipv6)))) return errno;
+    e->fd = fd, e->control_fd = control_fd, e->ipv6 = ipv6, e->wildcard = wildcard, e->gso = gso;
     return 0;
 }
 
@@ -2281,6 +2339,30 @@ typedef struct {
     uint8_t controls[SLOTS][96] __attribute__((aligned(8)));
 } receiving;
 
+static receiving *make_receiving(uint8_t (*slots)[SLOT_ROOM]) {
+    receiving *r = calloc(1, sizeof *r);
+    for (int i = 0; r && i < SLOTS; i++) {
+        r->pieces[i] = (struct iovec){slots[i], RW_SLOT_SIZE};
+        r->headers[i].msg_hdr = (struct msghdr){.msg_name = &r->names[i], .msg_iov = &r->pieces[i], .msg_iovlen = 1, .msg_control = r->controls[i]};
+    }
+    return r;
+}
+
+/* Wait for a datagram, and take it and those behind it. Returns how many, 0 at the end of the socket's patience, -1 with errno for a broken one. */
+static int receive_batch(const rw_engine *e, receiving *r, int fd, uint32_t room) {
+    for (uint32_t i = 0; i < room; i++) {
+        r->headers[i].msg_hdr.msg_namelen = sizeof r->names[i];
+        r->headers[i].msg_hdr.msg_controllen = e->wildcard ? sizeof r->controls[i] : 0;
+    }
+    /* One call waits and receives: half the wake-up's cost of poll(2) and recvmmsg(2). */
+    int received = recvmmsg(fd, r->headers, room, MSG_WAITFORONE, NULL);
+    if (received >= 0) return received;
+    return errno == EBADF || errno == ENOTSOCK || errno == EFAULT ? -1 : 0;
+}
+
+/* RW_SLOT_SIZE + 1: longer than that. */
+static int32_t get_length(const receiving *r, int i) { return r->headers[i].msg_hdr.msg_flags & MSG_TRUNC ? RW_SLOT_SIZE + 1 : (int32_t)r->headers[i].msg_len; }
+
 /* How long to wait for a datagram, in microseconds: until a timer may have something to send. */
 static int32_t pause_length(const rw_engine *e) { return e->nacking.count || e->asking.count || e->probing.count ? PROBE_TICK : e->telling.count ? 25000 : 100000; }
 
@@ -2299,16 +2381,23 @@ static void ask_short_slice(void) {
     if (sched_getscheduler(0) == SCHED_OTHER) syscall(SYS_sched_setattr, 0, &wish, 0);
 }
 
+/*
+ * How many datagrams the next batch may take: control calls wait for a batch, and one of 64 packets for hundreds of subscribers takes tens of milliseconds. Only a
+ * full core has batches that long, and it loses little by shorter ones.
+ */
+static uint32_t next_room(uint32_t room, uint32_t received, int64_t took) {
+    if (took > LONG_BATCH && received > LEAST_ROOM) return received / 2 > LEAST_ROOM ? received / 2 : LEAST_ROOM;
+    if (took < LONG_BATCH / 2 && received == room && room < SLOTS) return room * 2 < SLOTS ? room * 2 : SLOTS;
+    return room;
+}
+
 int rw_run(rw_engine *e) {
     ask_short_slice();
-    receiving *r = calloc(1, sizeof *r);
+    receiving *r = make_receiving(e->slots);
     if (!r) return ENOMEM;
-    for (int i = 0; i < SLOTS; i++) {
-        r->pieces[i] = (struct iovec){e->slots[i], RW_SLOT_SIZE};
-        r->headers[i].msg_hdr = (struct msghdr){.msg_name = &r->names[i], .msg_iov = &r->pieces[i], .msg_iovlen = 1, .msg_control = r->controls[i]};
-    }
-    int failed = 0, received = 0;
+    int failed = 0;
     int32_t pause = 0, wanted = 100000;
+    uint32_t room = SLOTS;
     while (!atomic_load(&e->stopping)) {
         if (wanted != pause) {
             struct timeval time = {.tv_usec = wanted};
@@ -2318,23 +2407,16 @@ int rw_run(rw_engine *e) {
             }
             pause = wanted;
         }
-        for (int i = 0; i < SLOTS; i++) {
-            r->headers[i].msg_hdr.msg_namelen = sizeof r->names[i];
-            r->headers[i].msg_hdr.msg_controllen = e->wildcard ? sizeof r->controls[i] : 0;
-        }
-        /* One call waits and receives: half the wake-up's cost of poll(2) and recvmmsg(2). */
-        received = recvmmsg(e->fd, r->headers, SLOTS, MSG_WAITFORONE, NULL);
+        int received = receive_batch(e, r, e->fd, room);
         if (atomic_load(&e->stopping)) break;
-        if (received < 0 && (errno == EBADF || errno == ENOTSOCK || errno == EFAULT)) {
+        if (received < 0) {
             failed = errno;
             break;
         }
-        if (received < 0) received = 0;
-        pthread_mutex_lock(&e->lock);
+        take_turn(e);
         e->now = rw_now();
         for (int i = 0; i < received; i++) {
-            bool cut = r->headers[i].msg_hdr.msg_flags & MSG_TRUNC;
-            e->lengths[i] = cut ? RW_SLOT_SIZE + 1 : (int32_t)r->headers[i].msg_len;
+            e->lengths[i] = get_length(r, i);
             get_name(&r->names[i], &e->remotes[i]);
             if (e->wildcard) get_local(&r->headers[i].msg_hdr, &e->locals[i]);
         }
@@ -2344,15 +2426,51 @@ int rw_run(rw_engine *e) {
         flush(e);
         transmit(e);
         wanted = pause_length(e);
-        pthread_mutex_unlock(&e->lock);
+        room = next_room(room, (uint32_t)received, rw_now() - e->now);
+        end_turn(e);
     }
     free(r);
+    return failed;
+}
+
+/* The client uses another address of ours. While a batch is under way its media goes on leaving from the one before: the next check tries again. */
+static void follow_local(rw_engine *e, const rw_address *remote, const rw_address *local) {
+    binding *bound = find_binding(e, remote);
+    if (!bound || same_address(&bound->local, local) || pthread_mutex_trylock(&e->lock)) return;
+    bound->local = *local;
+    pthread_mutex_unlock(&e->lock);
+}
+
+int rw_run_control(rw_engine *e) {
+    ask_short_slice();
+    uint8_t(*slots)[SLOT_ROOM] = calloc(SLOTS, sizeof *slots);
+    receiving *r = slots ? make_receiving(slots) : NULL;
+    int received = 0, failed = r ? 0 : ENOMEM;
+    while (!failed && !atomic_load(&e->stopping)) {
+        received = receive_batch(e, r, e->control_fd, SLOTS);
+        if (received < 0) failed = errno;
+        int64_t now = rw_now();
+        pthread_mutex_lock(&e->door);
+        for (int i = 0; i < received; i++) {
+            rw_address remote, local = {0};
+            get_name(&r->names[i], &remote);
+            if (e->wildcard) {
+                get_local(&r->headers[i].msg_hdr, &local);
+                follow_local(e, &remote, &local);
+            }
+            if (count_datagram(&e->at_door, get_length(r, i))) receive_control(e, slots[i], get_length(r, i), &remote, &local, now);
+        }
+        pthread_mutex_unlock(&e->door);
+    }
+    free(r);
+    free(slots);
     return failed;
 }
 
 void rw_stop(rw_engine *e) {
     atomic_store(&e->stopping, true);
     shutdown(e->fd, SHUT_RD); /* ENOTCONN, but whoever waits is woken, now and later */
+    if (e->control_fd >= 0) shutdown(e->control_fd, SHUT_RD);
 }
 
 int rw_send_datagram(rw_engine *e, const uint8_t *data, int length, const rw_address *remote) {
@@ -2360,20 +2478,21 @@ int rw_send_datagram(rw_engine *e, const uint8_t *data, int length, const rw_add
     uint8_t control[96] __attribute__((aligned(8)));
     struct iovec piece = {(void *)(uintptr_t)data, (size_t)length};
     struct msghdr m = {.msg_name = &name, .msg_iov = &piece, .msg_iovlen = 1};
-    pthread_mutex_lock(&e->lock);
+    pthread_mutex_lock(&e->door);
     binding *bound = find_binding(e, remote);
-    const rw_address *local = !e->wildcard ? NULL : bound ? &bound->local : find_route(e, remote);
+    const rw_address *local = e->wildcard ? find_route(e, remote) : NULL;
+    if (!local && e->wildcard && bound) local = &bound->local;
     m.msg_namelen = (socklen_t)put_name(e, remote, &name);
     m.msg_controllen = put_control(e, local, 0, control);
     m.msg_control = m.msg_controllen ? control : NULL;
-    int failed = 0;
+    int failed = 0, fd = e->control_fd >= 0 ? e->control_fd : e->fd;
     struct mmsghdr one = {.msg_hdr = m};
-    if (e->fd < 0) failed = ENOTCONN;
-    else if (e->send(e->fd, &one, 1, MSG_DONTWAIT) == 1) count_sent(e, &m);
+    if (fd < 0) failed = ENOTCONN;
+    else if (e->send(fd, &one, 1, MSG_DONTWAIT) == 1) count_sent(&e->at_door, &m);
     else failed = errno;
-    if (failed == EAGAIN || failed == ENOBUFS) e->counters.drop_socket_full++;
-    else if (failed) e->counters.drop_send_error++;
-    pthread_mutex_unlock(&e->lock);
+    if (failed == EAGAIN || failed == ENOBUFS) e->at_door.drop_socket_full++;
+    else if (failed) e->at_door.drop_send_error++;
+    pthread_mutex_unlock(&e->door);
     return failed;
 }
 
@@ -2382,10 +2501,10 @@ int rw_send_datagram(rw_engine *e, const uint8_t *data, int length, const rw_add
 rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto) {
     rw_engine *e = calloc(1, sizeof *e);
     if (!e) return NULL;
-    pthread_mutex_init(&e->lock, NULL);
+    pthread_mutex_init(&e->lock, NULL), pthread_mutex_init(&e->turn, NULL), pthread_mutex_init(&e->door, NULL);
     e->policy = *policy;
     if (crypto) e->crypto = *crypto;
-    e->fd = -1;
+    e->fd = e->control_fd = -1;
     e->gso = true;
     e->ipv6 = true;
     e->send = system_send;
@@ -2482,7 +2601,9 @@ static void forget_news(rw_engine *e, peer *p) {
 static void remove_peer(rw_engine *e, peer *p) {
     while (p->downs.count) remove_down(e, p->downs.items[p->downs.count - 1]);
     while (p->ups.count) remove_up(e, p->ups.items[p->ups.count - 1]);
+    pthread_mutex_lock(&e->door);
     while (p->bindings.count) remove_binding(e, p->bindings.items[p->bindings.count - 1]);
+    pthread_mutex_unlock(&e->door);
     if (p->arrivals) list_drop_item(&e->telling, p);
     if (p->departures) {
         list_drop_item(&e->probing, p);
@@ -2508,12 +2629,12 @@ void rw_destroy(rw_engine *e) {
     free(e->all_peers.items), free(e->nacking.items), free(e->asking.items), free(e->telling.items), free(e->probing.items), free(e->news.items), free(e->touched.items), free(e->receivers.items);
     free(e->slots), free(e->arena), free(e->events);
     free(e->sending.headers), free(e->sending.pieces), free(e->sending.names), free(e->sending.controls), free(e->sending.peers);
-    pthread_mutex_destroy(&e->lock);
+    pthread_mutex_destroy(&e->lock), pthread_mutex_destroy(&e->turn), pthread_mutex_destroy(&e->door);
     free(e);
 }
 
 static int64_t add_peer(rw_engine *e, peer *p, uint32_t rtcp_ssrc) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     int64_t handle = list_reserve(&e->all_peers) ? table_add(&e->peers, p) : RW_FULL;
     if (handle > 0) {
         p->handle = handle;
@@ -2523,7 +2644,7 @@ static int64_t add_peer(rw_engine *e, peer *p, uint32_t rtcp_ssrc) {
         p->position = e->all_peers.count;
         list_add(&e->all_peers, p);
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     if (handle < 0) free(p->recording), free(p);
     return handle;
 }
@@ -2545,7 +2666,7 @@ int64_t rw_add_recorder(rw_engine *e, uint32_t octets) {
 
 int rw_take_records(rw_engine *e, int64_t recorder, uint8_t *records, int size, uint64_t *dropped) {
     int used = RW_STALE;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, recorder);
     if (p && p->recording) {
         recording *r = p->recording;
@@ -2563,15 +2684,15 @@ int rw_take_records(rw_engine *e, int64_t recorder, uint8_t *records, int size, 
         }
         *dropped = r->dropped;
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return used;
 }
 
 int rw_remove_peer(rw_engine *e, int64_t handle) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     if (p) remove_peer(e, p);
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return p ? RW_OK : RW_STALE;
 }
 
@@ -2606,23 +2727,27 @@ static int bind_address(rw_engine *e, peer *p, const rw_address *remote) {
 }
 
 int rw_bind_address(rw_engine *e, int64_t handle, const rw_address *remote) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
+    pthread_mutex_lock(&e->door);
     peer *p = table_get(&e->peers, handle);
     int result = p ? bind_address(e, p, remote) : RW_STALE;
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&e->door);
+    end_turn(e);
     return result;
 }
 
 int rw_unbind_address(rw_engine *e, const rw_address *remote) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
+    pthread_mutex_lock(&e->door);
     binding *b = find_binding(e, remote);
     if (b) remove_binding(e, b);
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_unlock(&e->door);
+    end_turn(e);
     return b ? RW_OK : RW_STALE;
 }
 
 int rw_set_send_address(rw_engine *e, int64_t handle, const rw_address *remote) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     binding *b = p && remote ? find_binding(e, remote) : NULL;
     int result = !p || (remote && (!b || b->owner != p)) ? RW_STALE : RW_OK;
@@ -2633,30 +2758,30 @@ int rw_set_send_address(rw_engine *e, int64_t handle, const rw_address *remote) 
         }
         p->send_to = b;
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return result;
 }
 
 int rw_set_sessions(rw_engine *e, int64_t handle, void *inbound, void *outbound) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     if (p) {
         p->inbound = inbound, p->outbound = outbound;
         p->keyed = !e->crypto.protect || (inbound && outbound);
         p->idle_count = 0;
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return p ? RW_OK : RW_STALE;
 }
 
 int rw_set_receive_bitrate(rw_engine *e, int64_t handle, uint64_t bitrate) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     if (p) {
         p->receive_bitrate = bitrate;
         p->next_report = 0; /* tell it soon */
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return p ? RW_OK : RW_STALE;
 }
 
@@ -2707,19 +2832,19 @@ int64_t rw_add_up_track(rw_engine *e, int64_t handle, const rw_up_parameters *pa
     up_track *t = calloc(1, sizeof *t);
     if (!t) return RW_FULL;
     t->parameters = *parameters;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     int64_t result = p ? add_up(e, p, t) : RW_STALE;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     if (result < 0) free_sources(t), free(t);
     return result;
 }
 
 int rw_remove_up_track(rw_engine *e, int64_t handle) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     up_track *t = table_get(&e->ups, handle);
     if (t) remove_up(e, t);
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return t ? RW_OK : RW_STALE;
 }
 
@@ -2758,7 +2883,7 @@ int64_t rw_add_down_track(rw_engine *e, int64_t peer_handle, int64_t up_handle, 
     d->rtx_type = NONE;
     for (int i = 0; i < 128 && d->rtx_type == NONE; i++) d->rtx_type = parameters->rtx_payload_types[i];
     d->resend_credit = RESENDS / 8;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, peer_handle);
     up_track *t = table_get(&e->ups, up_handle);
     int64_t result = RW_STALE;
@@ -2769,53 +2894,53 @@ int64_t rw_add_down_track(rw_engine *e, int64_t peer_handle, int64_t up_handle, 
         d->target_layer = (int32_t)t->parameters.layers - 1;
         result = add_down(e, p, t, d);
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     if (result < 0) free(d->history), free(d);
     return result;
 }
 
 int rw_remove_down_track(rw_engine *e, int64_t handle) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     down_track *d = get_down(e, handle);
     if (d) remove_down(e, d);
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return d ? RW_OK : RW_STALE;
 }
 
 int rw_pause_down_track(rw_engine *e, int64_t handle) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     down_track *d = get_down(e, handle);
     if (d) d->paused = true, d->synced = false, d->layer = -1, d->resend_floor = d->last_out + 1;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return d ? RW_OK : RW_STALE;
 }
 
 int rw_resume_down_track(rw_engine *e, int64_t handle) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     down_track *d = get_down(e, handle);
     if (d) d->paused = false;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return d ? RW_OK : RW_STALE;
 }
 
 int rw_set_target_layer(rw_engine *e, int64_t handle, int spatial, int temporal) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     down_track *d = get_down(e, handle);
     if (d) {
         int32_t highest = (int32_t)d->up->parameters.layers - 1;
         d->target_layer = spatial < 0 ? 0 : spatial > highest ? highest : spatial;
         d->target_temporal = temporal < 0 ? 0 : temporal > 3 ? 3 : temporal;
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return d ? RW_OK : RW_STALE;
 }
 
 int rw_set_playout_delay(rw_engine *e, int64_t handle, int milliseconds) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     down_track *d = get_down(e, handle);
     int32_t delay = milliseconds / 10;
     if (d) d->playout_delay = delay < 0 ? 0 : delay > LONGEST_PLAYOUT_DELAY ? LONGEST_PLAYOUT_DELAY : delay;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return d ? RW_OK : RW_STALE;
 }
 
@@ -2839,7 +2964,7 @@ static uint32_t take_awaited_layers(const rw_engine *e, const up_track *t) {
 }
 
 int rw_request_keyframe(rw_engine *e, int64_t handle, int layer) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     up_track *t = table_get(&e->ups, handle);
     if (t && t->parameters.video) {
         uint32_t layers = layer < 0 ? take_awaited_layers(e, t) : layer < RW_LAYERS ? 1u << layer : 0;
@@ -2852,7 +2977,7 @@ int rw_request_keyframe(rw_engine *e, int64_t handle, int layer) {
             transmit(e);
         }
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return t ? RW_OK : RW_STALE;
 }
 
@@ -2876,9 +3001,9 @@ static void read_up(const up_track *t, rw_up_statistics *s) {
 
 int rw_read_up_statistics(rw_engine *e, const int64_t *ups, int count, rw_up_statistics *statistics) {
     int read = 0;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     for (const up_track *t; read < count && (t = table_get(&e->ups, ups[read])); read++) read_up(t, &statistics[read]);
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return read == count ? RW_OK : RW_STALE;
 }
 
@@ -2900,23 +3025,23 @@ static void read_down(const down_track *d, rw_down_statistics *s) {
 
 int rw_read_down_statistics(rw_engine *e, const int64_t *downs, int count, rw_down_statistics *statistics) {
     int read = 0;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     for (const down_track *d; read < count && (d = get_down(e, downs[read])); read++) read_down(d, &statistics[read]);
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return read == count ? RW_OK : RW_STALE;
 }
 
 int rw_take_audio_levels(rw_engine *e, const int64_t *ups, int count, int32_t *levels) {
     int read = 0;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     for (up_track *t; read < count && (t = table_get(&e->ups, ups[read])); read++) levels[read] = t->audio_level, t->audio_level = 1;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return read == count ? RW_OK : RW_STALE;
 }
 
 int rw_take_deliveries(rw_engine *e, rw_delivery *deliveries, int room) {
     int taken = 0;
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     while (e->news.count && taken < room) {
         peer *p = e->news.items[e->news.count - 1];
         departures *s = p->departures;
@@ -2928,27 +3053,32 @@ int rw_take_deliveries(rw_engine *e, rw_delivery *deliveries, int room) {
             .probe_octets = s->probe.state > PROBE_ASKED ? s->delivery.probe_octets : 0};
         forget_news(e, p);
     }
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return taken;
 }
 
 int rw_probe(rw_engine *e, int64_t handle, uint64_t bitrate, int64_t length) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     peer *p = table_get(&e->peers, handle);
     departures *s = p ? p->departures : NULL;
     bool idle = s && (s->probe.state == PROBE_NONE || s->probe.state == PROBE_SENT);
     if (idle && list_add(&e->probing, p)) s->probe.state = PROBE_ASKED, s->probe.bitrate = bitrate, s->probe.length = length;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
     return p ? RW_OK : RW_STALE;
 }
 
 void rw_read_counters(rw_engine *e, rw_counters *counters) {
-    pthread_mutex_lock(&e->lock);
+    take_turn(e);
     *counters = e->counters;
+    uint64_t *sum = (uint64_t *)counters;
+    const uint64_t *more = (const uint64_t *)&e->at_door;
+    pthread_mutex_lock(&e->door);
+    for (size_t i = 0; i < sizeof *counters / sizeof *sum; i++) sum[i] += more[i];
+    pthread_mutex_unlock(&e->door);
     counters->peers = e->peers.count;
     counters->up_tracks = e->ups.count;
     counters->down_tracks = e->downs.count;
-    pthread_mutex_unlock(&e->lock);
+    end_turn(e);
 }
 
 int64_t rw_time_protect(const rw_crypto *crypto, void *session, int count) {

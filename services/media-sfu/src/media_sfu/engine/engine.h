@@ -2,7 +2,7 @@
  * The packet engine: what Python may ask of it. Read twice, by the C compiler and by cffi's `cdef`, so it holds plain declarations alone.
  *
  * Times are microseconds of CLOCK_MONOTONIC. Handles are positive and carry a generation; calls answer RW_STALE for a handle that was removed.
- * Every call may come from any thread; a call waits at most for the batch that is being worked on.
+ * Every call may come from any thread; a call waits at most for the batch that is being worked on, `rw_send_datagram` and `rw_take_event` not even for that.
  */
 
 #define RW_OK 0
@@ -145,11 +145,21 @@ typedef struct {
 rw_engine *rw_create(const rw_policy *policy, const rw_crypto *crypto);
 void rw_destroy(rw_engine *engine);
 
-/* Give the engine its socket (AF_INET or AF_INET6). `wildcard`: answer from the address that was addressed. `gso`: try UDP_SEGMENT. Returns 0 or errno. */
-int rw_open(rw_engine *engine, int fd, int ipv6, int wildcard, int gso);
+/*
+ * Of the two sockets of a port, both with SO_REUSEPORT, the kernel gives STUN and DTLS to the one that was bound second from now on: by the first octet, which is
+ * below 64 (RFC 7983). `fd` is either. Returns 0 or errno.
+ */
+int rw_divide(int fd);
+/*
+ * Give the engine its socket (AF_INET or AF_INET6), and that for STUN and DTLS (-1: they come by the first). `wildcard`: answer from the address that was
+ * addressed. `gso`: try UDP_SEGMENT. Returns 0 or errno.
+ */
+int rw_open(rw_engine *engine, int fd, int control_fd, int ipv6, int wildcard, int gso);
 void rw_set_send(rw_engine *engine, rw_send send);
 /* Receive and send until `rw_stop`. The calling thread holds no lock of Python's meanwhile. Returns 0, or errno of a broken socket. */
 int rw_run(rw_engine *engine);
+/* The same for `control_fd`, by another thread. */
+int rw_run_control(rw_engine *engine);
 void rw_stop(rw_engine *engine);
 
 /* The same without a socket: fill at most 64 slots, work on them as one batch at `now`, look at what would be sent until the next call. */

@@ -7,7 +7,7 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,8 @@ class PacketForwarder:
             raise EngineFull("no memory for the packet engine")
         self._crypto = crypto
         self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._control_socket: socket.socket | None = None
+        self._threads: list[threading.Thread] = []
         self._sessions: dict[PeerHandle, SessionPair] = {}
         self._up_tracks: dict[UpTrackHandle, tuple[PeerHandle, UpTrackParameters]] = {}
         self._event = ffi.new("rw_event *")
@@ -136,8 +137,9 @@ class PacketForwarder:
         except OSError:
             lib.rw_destroy(self._engine)
             raise
-        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
-        self._thread.start()
+        self._start("media", lib.rw_run)
+        if self._control_socket:
+            self._start("control", lib.rw_run_control)
         return self
 
     @classmethod
@@ -347,7 +349,10 @@ class PacketForwarder:
         c = ffi.new("rw_counters *")
         lib.rw_read_counters(self._engine, c)
         counters = {name: getattr(c, name) for name, _ in ffi.typeof("rw_counters").fields or ()}
-        return counters | {"drop_receive_queue_full": self._dropped_by_kernel()}
+        return counters | {
+            "drop_receive_queue_full": dropped_by_kernel(self._socket),
+            "drop_control_queue_full": dropped_by_kernel(self._control_socket),
+        }
 
     # -- life
 
@@ -368,45 +373,80 @@ class PacketForwarder:
 
     def close(self) -> None:
         """Stop the thread, close the socket. The forwarder is of no use afterwards: call nothing more."""
-        if self._thread:
+        if self._threads:
             lib.rw_stop(self._engine)
-            self._thread.join()
-        if self._socket:
-            self._socket.close()
+        for thread in self._threads:
+            thread.join()
+        for sock in filter(None, (self._socket, self._control_socket)):
+            sock.close()
         lib.rw_destroy(self._engine)
         self._sessions.clear()
 
     def _open(self, host: str, port: int, gso: bool) -> None:
-        is_ipv6 = ":" in host
-        sock = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+        sock = _make_socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        control = None
         try:
-            if is_ipv6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            sock.bind((host, port))
-            if failed := lib.rw_open(self._engine, sock.fileno(), is_ipv6, is_wildcard(host), gso):
+            sock.bind((host, port))  # not yet as one of two: a port that is in use is refused
+            control = _control_socket(sock)
+            is_ipv6 = sock.family is socket.AF_INET6
+            control_fd = -1 if control is None else control.fileno()
+            if failed := lib.rw_open(self._engine, sock.fileno(), control_fd, is_ipv6, is_wildcard(host), gso):
                 raise OSError(failed, "the socket refuses packet information")
         except OSError:
-            sock.close()
+            for opened in filter(None, (sock, control)):
+                opened.close()
             raise
-        self._socket = sock
-
-    def _dropped_by_kernel(self) -> int:
-        """Datagrams that came while the socket's queue was full. The ninth 32-bit number of SO_MEMINFO, sock_diag(7): SK_MEMINFO_DROPS."""
-        if not self._socket:
-            return 0
-        size = struct.calcsize(MEMINFO)
-        return int(struct.unpack(MEMINFO, self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, size))[8])
+        self._socket, self._control_socket = sock, control
 
     def _open_socket(self) -> socket.socket:
         if not self._socket:
             raise RuntimeError("this engine has no socket")
         return self._socket
 
-    def _run(self) -> None:
-        if failed := lib.rw_run(self._engine):
-            log.error("media_thread_stopped", errno=failed)
+    def _start(self, name: str, run: Callable[[Any], int]) -> None:
+        def work() -> None:
+            if failed := run(self._engine):
+                log.error("thread_stopped", thread=name, errno=failed)
+
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+
+def _make_socket(family: socket.AddressFamily) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    if family is socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+    return sock
+
+
+def _control_socket(sock: socket.socket) -> socket.socket | None:
+    """
+    A second socket of the same port, which the kernel gives all STUN and DTLS: media that is too much fills the queues of the first one alone. None where
+    the kernel cannot divide a port (Linux can since 4.5; sandboxes that imitate it may not).
+    """
+    control = _make_socket(sock.family)
+    try:
+        for each in (sock, control):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        control.bind(sock.getsockname())
+        if failed := lib.rw_divide(sock.fileno()):
+            raise OSError(failed, "the kernel cannot divide a port")
+    except OSError as error:
+        log.warning("media and ice share a queue", errno=error.errno)
+        control.close()
+        return None
+    return control
+
+
+def dropped_by_kernel(sock: socket.socket | None) -> int:
+    """Datagrams that came while the socket's queue was full. The ninth 32-bit number of SO_MEMINFO, sock_diag(7): SK_MEMINFO_DROPS."""
+    if sock is None:
+        return 0
+    size = struct.calcsize(MEMINFO)
+    return int(struct.unpack(MEMINFO, sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, size))[8])
 
 
 def time_protect(keys: SrtpKeys, packets: int = SELF_TEST_PACKETS) -> int:
