@@ -252,13 +252,17 @@ MediaFact = Annotated[
 
 
 class NodeLoad(Message):
-    """A node's sign of life, each second. `load` is the used share of one core, 0 to 1; `capacity` how many peers it takes."""
+    """
+    A node's sign of life, each second. `load` is the used share of one core, 0 to 1; `capacity` how many peers it takes; `full`: it takes no more people,
+    because its core carries no more media.
+    """
 
     node_id: str
     region: str
     peers: int
     capacity: int
     load: float
+    full: bool = False
     draining: bool = False
 
 

@@ -1,6 +1,7 @@
 """A whole node over a real bus, with clients that have browsers' SDP and real sockets."""
 
 import asyncio
+import itertools
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -263,3 +264,22 @@ async def test_people_who_come_and_go_leave_nothing_behind(node):
     assert await node.metric("roomwire_sfu_peers") == 1
     assert await node.metric("roomwire_sfu_down_tracks") == 0
     assert await node.metric("roomwire_sfu_up_tracks") == 2
+
+
+async def test_a_node_whose_packet_path_is_full_says_so_and_takes_nobody_new(node, monkeypatch):
+    """Its readings come from a stand-in for a packet path that loses what comes; those who are in are served."""
+    alice = await node.person()
+    read = PacketForwarder.counters
+    lost = itertools.count(1000, 1000)
+    monkeypatch.setattr(
+        PacketForwarder, "counters", lambda engine: {**read(engine), "drop_receive_queue_full": next(lost)}
+    )
+    await until(lambda: node.loads[-1].full)
+
+    bob = MediaPeer(node.bus, NODE, "RM1")
+    refused = await bob.ask(bob.open_command(alice.offer))
+
+    assert isinstance(refused, MediaRefused)
+    assert refused.code == 53305
+    assert await alice.ask(alice.open_command(alice.offer)) == await alice.ask(alice.open_command(alice.offer))
+    assert await node.metric("roomwire_sfu_full") == 1

@@ -46,6 +46,21 @@ def test_without_a_node_the_code_says_why(nodes):
         nodes.require("us1", now=0.0)
 
 
+def test_a_node_that_says_it_is_full_takes_nobody(nodes):
+    """Not even for a room that it has: a room is at one node, and its people shall not lose what they have."""
+    nodes.receive_load(load("a", full=True), now=0.0)
+    with pytest.raises(Refused, match=r"^53305 "):
+        nodes.choose("us1", "a", now=0.0)
+    with pytest.raises(Refused, match=r"^53305 "):
+        nodes.choose("us1", None, now=0.0)
+    with pytest.raises(Refused, match=r"^53305 "):
+        nodes.require("us1", now=0.0)
+
+    nodes.receive_load(load("b", load=0.8), now=0.0)
+
+    assert nodes.choose("us1", None, now=0.0) == "b"
+
+
 def test_a_full_or_draining_node_takes_nobody_new(nodes):
     nodes.receive_load(load("a", peers=9), now=0.0)
     nodes.receive_load(load("b", draining=True), now=0.0)

@@ -27,6 +27,8 @@ class NodeCollector(Collector):
         yield GaugeMetricFamily("roomwire_sfu_up_tracks", "Tracks received.", sum(r.up_tracks for r in rooms))
         yield GaugeMetricFamily("roomwire_sfu_down_tracks", "Tracks sent.", sum(r.down_tracks for r in rooms))
         yield GaugeMetricFamily("roomwire_sfu_load", "Used share of one core, 0 to 1.", self._link.load)
+        full = "1 while the packet path has no room for more people: its thread is too busy, or its queue overflows."
+        yield GaugeMetricFamily("roomwire_sfu_full", full, float(self._node.is_full))
         yield GaugeMetricFamily("roomwire_sfu_draining", "1 while draining.", float(self._link.is_draining))
         lost = "Facts and signals dropped while the bus was away."
         yield CounterMetricFamily("roomwire_sfu_outcomes_lost", lost, self._link.lost_outcomes)

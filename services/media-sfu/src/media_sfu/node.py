@@ -22,6 +22,7 @@ from contract.media import (
 )
 
 from media_sfu.core.room import IdMakers, Stale, UnknownPeer
+from media_sfu.core.saturation import PacketPath, Saturation
 from media_sfu.data_channels import Clock
 from media_sfu.forwarder import Address, Forwarder, KeyframeRequested
 from media_sfu.hosted_room import HostedRoom, Outcome
@@ -62,6 +63,7 @@ class Node:
         self._closing: set[asyncio.Task[None]] = set()
         self.port = SharedPort(forwarder, clock, self._receive_feedback)
         self.capacity = capacity
+        self._saturation = Saturation()
         self.emptied = asyncio.Event()
         """Set while there is no peer."""
         self.emptied.set()
@@ -74,6 +76,11 @@ class Node:
     @property
     def peers(self) -> int:
         return len(self._by_participant)
+
+    @property
+    def is_full(self) -> bool:
+        """The packet path has no room for more people, whatever `capacity` says."""
+        return self._saturation.is_full
 
     def execute(self, command: Command) -> Reply:
         """Carry a command out. Never raises for anything that a client caused: what is wrong with it is in the reply."""
@@ -102,6 +109,7 @@ class Node:
 
     def handle_second(self) -> None:
         """Call once a second."""
+        self._read_packet_path()
         for room in self.rooms:
             room.handle_second()
 
@@ -147,7 +155,7 @@ class Node:
         return reply
 
     def _open(self, command: OpenPeer) -> Reply:
-        if command.participant_sid not in self._by_participant and self.peers >= self.capacity:
+        if command.participant_sid not in self._by_participant and (self.peers >= self.capacity or self.is_full):
             raise Refused(AT_CAPACITY)
         room = self._rooms.get(command.room_sid)
         if room is None:
@@ -161,6 +169,20 @@ class Node:
             return reply
         finally:
             self._drop_if_empty(room)
+
+    def _read_packet_path(self) -> None:
+        counters = self._forwarder.counters()
+        was_full = self.is_full
+        self._saturation.receive_reading(
+            PacketPath(
+                read_at_s=self._clock(),
+                busy_s=counters["media_thread_nanoseconds"] / 1e9,
+                received=counters["datagrams_in"],
+                dropped=counters["drop_receive_queue_full"],
+            )
+        )
+        if self.is_full != was_full:
+            log.warning("node is full" if self.is_full else "node has room again", peers=self.peers)
 
     def _drop_if_empty(self, room: HostedRoom) -> None:
         if room.is_empty:

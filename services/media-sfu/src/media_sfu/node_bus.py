@@ -152,6 +152,7 @@ class NodeBus:
             peers=node.peers,
             capacity=node.capacity,
             load=self.load,
+            full=node.is_full,
             draining=self.is_draining,
         )
         with contextlib.suppress(BusUnavailable):

@@ -119,6 +119,8 @@ def packet_metrics(counters: Mapping[str, int]) -> Iterator[Metric]:
     seconds = counters["protect_nanoseconds"] / 1e9
     text = "Time to encrypt one packet, of every 256th."
     yield SummaryMetricFamily("roomwire_sfu_protect_seconds", text, counters["protect_samples"], seconds)
+    text = "CPU time of the thread that moves packets."
+    yield CounterMetricFamily("roomwire_sfu_media_thread_seconds", text, counters["media_thread_nanoseconds"] / 1e9)
     yield GaugeMetricFamily("roomwire_sfu_addresses", "Addresses that packets are taken from.", counters["addresses"])
 
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -352,6 +353,7 @@ class PacketForwarder:
         return counters | {
             "drop_receive_queue_full": dropped_by_kernel(self._socket),
             "drop_control_queue_full": dropped_by_kernel(self._control_socket),
+            "media_thread_nanoseconds": self._media_thread_ns(),
         }
 
     # -- life
@@ -402,6 +404,12 @@ class PacketForwarder:
         if not self._socket:
             raise RuntimeError("this engine has no socket")
         return self._socket
+
+    def _media_thread_ns(self) -> int:
+        """CPU time. The thread must not have been joined."""
+        if not self._threads:
+            return 0
+        return time.clock_gettime_ns(time.pthread_getcpuclockid(self._threads[0].ident or 0))
 
     def _start(self, name: str, run: Callable[[Any], int]) -> None:
         def work() -> None:

@@ -24,6 +24,10 @@ class _Node:
     def peers(self) -> int:
         return self.load.peers + self.placed
 
+    @property
+    def has_room(self) -> bool:
+        return self.peers < self.load.capacity and not self.load.full
+
 
 class Nodes:
     """The nodes that have been heard. Times are monotonic seconds."""
@@ -41,20 +45,27 @@ class Nodes:
         """
         Pick the node for a participant: where the rest of its room is (`current`), else the least loaded one of the region.
 
-        Raises `NoNode` (53104 without any live node, 53116 without one in the region), 53305 when all are full or draining.
+        Raises `NoNode` (53104 without any live node, 53116 without one in the region), 53305 when the room's node is full, or all are full or draining.
         """
         here = [node for node in self._live(now) if node.load.node_id == current]
-        nearby = here or self._nearby(region, now)
-        free = [node for node in nearby if node.peers < node.load.capacity and (here or not node.load.draining)]
-        if not free:
+        if not here:
+            best = min(self._free(region, now), key=lambda node: (node.load.load, node.peers, node.load.node_id))
+        elif here[0].has_room:
+            best = here[0]
+        else:
             raise Refused(53305)
-        best = min(free, key=lambda node: (node.load.load, node.peers, node.load.node_id))
         best.placed += 1
         return best.load.node_id
 
     def require(self, region: str | None, now: float) -> None:
-        """Raises what `choose` would for want of a live node."""
-        self._nearby(region, now)
+        """Raises what `choose` would for the first one of a room."""
+        self._free(region, now)
+
+    def _free(self, region: str | None, now: float) -> list[_Node]:
+        free = [node for node in self._nearby(region, now) if node.has_room and not node.load.draining]
+        if not free:
+            raise Refused(53305)
+        return free
 
     def _nearby(self, region: str | None, now: float) -> list[_Node]:
         live = self._live(now)
