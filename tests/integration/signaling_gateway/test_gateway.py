@@ -180,6 +180,19 @@ async def test_a_session_taken_by_another_socket_drops_the_first(gateway: Runnin
         assert owners.commands(DetachSession) == []
 
 
+async def test_a_gateway_that_stood_still_drops_nobody_unheard(gateway: RunningGateway, owners: Owners) -> None:
+    """For the loop an hour passes at once, as when its machine slept: all its timers are due, and nothing has been read."""
+    loop = asyncio.get_running_loop()
+    clock = loop.time
+    async with signaling(gateway.url) as client:
+        await join(client)
+        loop.time = lambda: clock() + 3600  # type: ignore[method-assign]  # the loop is this test's own, and its clock must not go back
+        while (await client.frame())["type"] != "heartbeat":
+            pass
+        await client.leave()
+        await until(lambda: LeaveReason.LEFT in [leave.reason for leave in owners.commands(LeaveRoom)], "alice left")
+
+
 async def test_a_page_that_is_gone_has_little_time(gateway: RunningGateway, owners: Owners) -> None:
     async with websockets.connect(gateway.url) as socket:
         client = SignalingClient(socket)

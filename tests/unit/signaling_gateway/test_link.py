@@ -138,6 +138,31 @@ def test_a_client_silent_for_three_periods_is_given_up(open_link: Link) -> None:
     assert open_link.next_timeout() is None
 
 
+def test_who_was_held_up_itself_gives_the_client_a_period_to_be_heard(open_link: Link) -> None:
+    open_link.forgive_silence(now=3600.0)
+    open_link.handle_timeout(now=3600.0)
+    assert open_link.events_received() == []
+    assert heard(open_link) == [{"type": "heartbeat"}]
+
+    open_link.handle_timeout(now=3605.0)
+    assert open_link.events_received() == [LinkFailed(1011, "client silent")]
+
+
+def test_a_standstill_takes_nothing_from_who_was_just_heard(open_link: Link) -> None:
+    say(open_link, {"type": "heartbeat"}, now=100.0)
+    open_link.forgive_silence(now=100.0)
+    open_link.handle_timeout(now=114.9)
+
+    assert open_link.events_received() == []
+
+
+def test_a_hello_that_came_during_a_standstill_is_waited_for(link: Link) -> None:
+    link.forgive_silence(now=3600.0)
+    link.handle_timeout(now=3600.0)
+
+    assert say(link, HELLO, now=3600.1) == [{"type": "welcome", "negotiatedTimeout": 5000}]
+
+
 def test_a_socket_that_never_says_hello_is_closed(link: Link) -> None:
     assert link.next_timeout() == 15.0
 

@@ -6,6 +6,7 @@ import structlog
 from contract.rooms import GatewayAlive, RoomRevisions
 from contract.subjects import ROOM_REVISIONS
 from service_kit.bus import Bus
+from service_kit.standstill import stood_still_s
 
 from rooms_api.clock import Clock
 from rooms_api.loops import repeat
@@ -19,8 +20,6 @@ GRACE_S = 10.0
 """After a start, or after the bus was away, nobody is declared dead for this long: signs of life have to be heard first."""
 SILENCE_S = 4.0
 """A gateway says every second that it lives."""
-STANDSTILL_S = 3.0
-"""Who looks each second and has not for so long was held up with the whole process, its machine asleep or too busy: what came meanwhile is not yet heard."""
 DUE_PERIOD_S = 0.25
 PERIOD_S = 1.0
 TOTALS_PERIOD_S = 5.0
@@ -70,8 +69,8 @@ class Timers:
     async def judge_gateways(self) -> None:
         """Participants of a gateway that fell silent are reconnecting."""
         now = self._clock.monotonic()
-        if now - self._looked_at > STANDSTILL_S:
-            log.warning("this process stood still", seconds=round(now - self._looked_at, 1))
+        if still_s := stood_still_s(self._looked_at + PERIOD_S, now):
+            log.warning("this process stood still", seconds=round(still_s, 1))
             await self.begin_grace()
         try:
             await self._judge(now)

@@ -25,6 +25,7 @@ from contract.rooms import (
 from contract.subjects import ROOM_COMMAND, media_command, participant_signal, peer_relay
 from pydantic import TypeAdapter
 from service_kit.bus import BusUnavailable, Subscription
+from service_kit.standstill import stood_still_s
 from service_kit.tracing import start_trace
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -213,11 +214,14 @@ class Connection:
         times = (self._link.next_timeout(), self._session.next_timeout(), self._close_at)
         when = min((t for t in times if t is not None), default=None)
         if when is not None:
-            self._timer = self._loop.call_at(when, self._handle_timeout)
+            self._timer = self._loop.call_at(when, self._handle_timeout, when)
 
-    def _handle_timeout(self) -> None:
+    def _handle_timeout(self, due_at: float) -> None:
         self._timer = None
-        self._link.handle_timeout(self._loop.time())
+        now = self._loop.time()
+        if stood_still_s(due_at, now):
+            self._link.forgive_silence(now)
+        self._link.handle_timeout(now)
         self._pump()
 
     def _hear_link(self, event: BodyReceived | BodyUnreadable | ByeReceived | LinkFailed, now: float) -> None:

@@ -161,6 +161,11 @@ class Link:
             elif now >= self._heartbeat_at():
                 self._send({"type": "heartbeat"}, now)
 
+    def forgive_silence(self, now: float) -> None:
+        """We were held up ourselves, and have not read what the client said meanwhile: it has at least one more period. Call before `handle_timeout`."""
+        self._heard_at = max(self._heard_at, now - (MISSED_PERIODS - 1) * self._period_s)
+        self._hello_until = max(self._hello_until, now + self._period_s)
+
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, in the clock of `now`; None for never."""
         match self._state:
