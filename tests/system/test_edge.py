@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import httpx
 import pytest
 from service_kit.rest import MAX_BODY_BYTES
 
@@ -277,3 +278,20 @@ def test_each_answer_has_a_request_id_of_its_own(line: Line) -> None:
 
     assert len(ids) == 3
     assert all(len(each) == 34 and each.startswith("RQ") for each in ids)
+
+
+@pytest.mark.parametrize("path", ["/v1/Rooms", KEYS + ".json"])
+def test_who_guesses_secrets_is_held_back_and_who_has_them_is_not(roomwire: Roomwire, path: str) -> None:
+    """From an address of their own: the other tests' failures are not counted with these."""
+    url = roomwire.base_url + path.replace("{account}", roomwire.account_sid)
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=f"127.0.1.{len(path)}")) as client:
+        knows = (roomwire.account_sid, roomwire.auth_token)
+        assert client.get(url, auth=knows).status_code == 200
+
+        guesses = [client.get(url, auth=(roomwire.account_sid, f"guess {n}")) for n in range(100)]
+
+        assert {answer.status_code for answer in guesses[:50]} == {401}
+        held_back = [answer.json()["code"] for answer in guesses if answer.status_code == 429]
+        assert len(held_back) > 20
+        assert set(held_back) == {20429}
+        assert client.get(url, auth=knows).status_code == 200

@@ -5,6 +5,8 @@ from typing import Any
 from contract.errors import ERRORS
 from fastapi.responses import JSONResponse
 
+_HEADERS = {20003: {"WWW-Authenticate": 'Basic realm="Twilio API"'}, 20429: {"Retry-After": "1"}}
+
 
 def error_body(code: int, message: str | None = None, status: int | None = None) -> dict[str, Any]:
     """The error body that every helper library understands. `message` and `status` replace those of the table."""
@@ -20,5 +22,4 @@ def error_body(code: int, message: str | None = None, status: int | None = None)
 def envelope(code: int, message: str | None = None, status: int | None = None) -> JSONResponse:
     """The answer with an `error_body`."""
     body = error_body(code, message, status)
-    headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if code == 20003 else None
-    return JSONResponse(body, status_code=body["status"], headers=headers)
+    return JSONResponse(body, status_code=body["status"], headers=_HEADERS.get(code))

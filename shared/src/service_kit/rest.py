@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from contract.errors import Refused
+from contract.errors import ERRORS, Refused
 from contract.ids import REQUEST
 from contract.keys import CredentialsVerified, NotVerified
 from fastapi import Depends, FastAPI, Request, Response
@@ -26,9 +26,10 @@ from service_kit.audit import AuditLog
 from service_kit.audited import Audited
 from service_kit.bus import BusUnavailable
 from service_kit.envelope import envelope
+from service_kit.failed_logins import FailedLogins
 from service_kit.methods import READING
 from service_kit.parameters import Parameters
-from service_kit.proxies import TrustedProxies
+from service_kit.proxies import TrustedProxies, client_address
 from service_kit.rate_limit import RateLimit
 from service_kit.tracing import TRACE_HEADER, start_trace
 
@@ -53,6 +54,7 @@ class EdgePolicy:
 
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     rate_limit: RateLimit | None = None
+    failed_logins: FailedLogins | None = None
 
 
 def rest_app(
@@ -190,7 +192,7 @@ class RestEdge:
         if credentials is None:
             return envelope(20003)
         try:
-            verified = await self._authenticate(*credentials)
+            verified = await self._verify(scope, *credentials)
         except OUTAGES as error:
             log.warning("credentials cannot be verified", error=repr(error))
             return envelope(20503)
@@ -198,14 +200,27 @@ class RestEdge:
             return envelope(verified.code, verified.message)
         limit = self._policy.rate_limit
         if limit is not None and not limit.admits(verified.user, scope["method"] not in READING, time.monotonic()):
-            answer = envelope(20429)
-            answer.headers["retry-after"] = "1"
-            return answer
+            return envelope(20429)
         if not _is_text(scope):
             unknown = not_found(path)
             return envelope(unknown.code, unknown.message)
         scope["state"]["principal"] = verified
         return None
+
+    async def _verify(self, scope: Scope, user: str, password: str) -> CredentialsVerified | NotVerified:
+        """Look credentials up, unless too many were wrong (20429)."""
+        logins = self._policy.failed_logins
+        if logins is None:
+            return await self._authenticate(user, password)
+        login = logins.login(client_address(scope), user, password)
+        if not logins.admits(login, time.monotonic()):
+            return NotVerified(code=20429, message=ERRORS[20429].message)
+        verified = await self._authenticate(user, password)
+        if isinstance(verified, CredentialsVerified):
+            logins.receive_success(login, time.monotonic())
+        else:
+            logins.receive_failure(login, time.monotonic())
+        return verified
 
 
 class _Answer:

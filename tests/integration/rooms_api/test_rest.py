@@ -404,6 +404,8 @@ async def test_subscribe_rules_act_at_once(api: RoomsApi) -> None:
 
 async def test_everything_else_of_the_account_is_asked_of_token_issuer(api: RoomsApi) -> None:
     """Nobody listens there in this test: what counts is that credentials are not judged here."""
-    answer = await api.rest.get(f"/2010-04-01/Accounts/{ACCOUNT}/Keys.json", auth=httpx.Auth())
+    url = f"/2010-04-01/Accounts/{ACCOUNT}/Keys.json"
+    answer = await api.rest.get(url, auth=(ACCOUNT, "whatever"))
 
     assert (answer.status_code, answer.json()["code"]) == (503, 20503)
+    assert (await api.rest.get(url, auth=httpx.Auth())).status_code == 401

@@ -31,6 +31,35 @@ def test_anybody_else_is_not_believed(address: str | None) -> None:
     assert seen(TrustedProxies().forwarded(request_from("127.0.0.1", *CLAIMS))) == ("http", b"inside")
 
 
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        (["203.0.113.9"], "203.0.113.9"),
+        (["198.51.100.1, 203.0.113.9"], "203.0.113.9"),  # the first one is what the client itself claimed
+        (["203.0.113.9, 10.0.0.2"], "203.0.113.9"),  # two proxies of ours, one behind the other
+        (["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+        (["203.0.113.9:4711"], "203.0.113.9"),
+        (["[2001:db8::9]:4711"], "2001:db8::9"),
+        (["2001:db8::9"], "2001:db8::9"),
+        (["unknown"], "10.0.0.1"),
+        (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ([], "10.0.0.1"),
+    ],
+)
+def test_the_client_is_the_last_one_that_is_no_proxy_of_ours(told: list[str], client: str) -> None:
+    proxies = TrustedProxies(["10.0.0.0/24"])
+    request = request_from("10.0.0.1", *((b"x-forwarded-for", value.encode()) for value in told))
+
+    assert proxies.client(request) == proxies.forwarded(request)["client"][0] == client
+
+
+def test_a_stranger_is_not_believed_to_be_somebody_else() -> None:
+    request = request_from("192.0.2.7", (b"x-forwarded-for", b"203.0.113.9"))
+
+    assert TrustedProxies(["10.0.0.0/24"]).client(request) == TrustedProxies().client(request) == "192.0.2.7"
+    assert TrustedProxies().client(request_from(None)) == ""
+
+
 def test_what_a_proxy_does_not_say_stays() -> None:
     proxies = TrustedProxies(["10.0.0.1"])
 

@@ -9,6 +9,7 @@ import pytest
 from contract.errors import Refused
 from contract.keys import CredentialsVerified, NotVerified
 from service_kit.bus import BusUnavailable
+from service_kit.failed_logins import FailedLogins
 from service_kit.rate_limit import RateLimit
 from service_kit.rest import EdgePolicy, Form, Principal, basic_credentials, rest_app
 
@@ -154,6 +155,23 @@ async def test_connection_close_is_repeated(client: httpx.AsyncClient) -> None:
 
     assert answer.headers["connection"] == "close"
     assert len(answer.headers["twilio-request-id"]) == 34
+
+
+async def test_who_failed_too_often_is_429_and_who_was_in_is_not() -> None:
+    guarded = rest_app("test", authenticate, policy=EdgePolicy(failed_logins=FailedLogins(b"key")))
+    transport = httpx.ASGITransport(guarded, client=("192.0.2.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (
+            await client.get("/v1/Rooms", auth=("AC1", "secret"))
+        ).status_code == 404  # this application has no routes
+        wrong = [await client.get("/v1/Rooms", auth=("AC1", f"guess {n}")) for n in range(60)]
+
+        assert [answer.status_code for answer in wrong[:50]] == [401] * 50
+        assert wrong[-1].status_code == 429
+        assert wrong[-1].json()["code"] == 20429
+        assert wrong[-1].headers["retry-after"] == "1"
+        assert (await client.get("/v1/Rooms", auth=("AC1", "secret"))).status_code == 404
+        assert (await client.get("/v1/Rooms")).status_code == 401
 
 
 async def test_more_than_the_limit_is_429() -> None:

@@ -281,6 +281,23 @@ def test_a_refused_token_is_told_and_nothing_is_asked(client: Client, code: int)
     assert client.session.is_settled
 
 
+def test_who_comes_from_where_too_many_bad_tokens_came_from_is_told_to_come_later(client: Client) -> None:
+    client.say(CONNECT)
+    client.asked()
+    client.verified(NotVerified(code=53006, message="Video server is busy"))
+
+    assert client.heard() == [{"type": "error", "version": 2, "code": 53006, "message": "Video server is busy"}]
+
+
+def test_who_resumes_from_there_keeps_the_session_and_comes_back(client: Client) -> None:
+    client.say(SYNC)
+    client.asked()
+    client.verified(NotVerified(code=53006, message="Video server is busy"))
+
+    assert client.heard() == []
+    assert client.events() == [Finished(1013, "too many bad tokens from this address")]
+
+
 def test_a_refused_join_is_told(client: Client) -> None:
     client.say(CONNECT)
     client.asked()

@@ -1,6 +1,7 @@
 """Puts the service together: the only place where the parts meet."""
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 from service_kit.audit import AuditLog
 from service_kit.bus import Bus
+from service_kit.failed_logins import FailedLogins
 from service_kit.health import health_router
 from service_kit.outage import answer_outages
 from service_kit.rest import OPEN_PATHS, rest_app
@@ -139,7 +141,9 @@ def build(
             await keys.stop()
         await outbox.sweep()
 
-    app = rest_app("Roomwire", authenticator.verify, _is_open, settings.edge_policy(), audit, lifespan=lifespan)
+    failed_logins = FailedLogins(secrets.token_bytes(32))
+    policy = settings.edge_policy(failed_logins)
+    app = rest_app("Roomwire", authenticator.verify, _is_open, policy, audit, lifespan=lifespan)
     app.state.public_url = settings.public_url
     answer_outages(app)
     for router in (
@@ -159,7 +163,7 @@ def build(
         audit_router(audit),
         insights_router(insights, clock),
         docs_router(),
-        forward_router(issuer, authenticator.forget_everything),
+        forward_router(issuer, authenticator.forget_everything, failed_logins),
     ):
         app.include_router(router)
     return app

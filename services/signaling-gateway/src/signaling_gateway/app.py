@@ -34,6 +34,7 @@ def build(settings: Settings, bus: Bus) -> FastAPI:
         bus=bus,
         tokens=TokenVerifier(bus),
         feeds=RoomFeeds(bus),
+        proxies=settings.proxies,
     )
 
     OPEN_SESSIONS.set_function(lambda: len(gateway.leases))

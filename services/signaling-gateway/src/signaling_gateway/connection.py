@@ -276,7 +276,8 @@ class Connection:
 
     async def _ask_issuer(self, ask: AskIssuer) -> Result:
         try:
-            reply = await self._gateway.tokens.verify(ask.message, self._patience(VERIFY_TIMEOUT_S, ask.give_up_at))
+            patience_s = self._patience(VERIFY_TIMEOUT_S, ask.give_up_at)
+            reply = await self._gateway.tokens.verify(ask.message, self._gateway.address_of(self._socket), patience_s)
         except BusUnavailable:
             self._session.receive_issuer_silence(self._loop.time())
             return "unanswered"

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.rooms import CheckSessions, SessionsChecked
+from fastapi import WebSocket
 from service_kit.bus import Bus
+from service_kit.proxies import TrustedProxies
 
 from signaling_gateway.core.bodies import ICE_SERVERS_TTL_S
 from signaling_gateway.core.link import LinkLimits
@@ -29,6 +31,7 @@ class Gateway:
     bus: Bus
     tokens: TokenVerifier
     feeds: RoomFeeds
+    proxies: TrustedProxies
     limits: LinkLimits = field(default_factory=LinkLimits)
     sockets: int = 0
     leases: dict[str, int] = field(default_factory=dict)
@@ -46,6 +49,10 @@ class Gateway:
             ice_servers=self._ice_servers,
             new_session=_new_session,
         )
+
+    def address_of(self, socket: WebSocket) -> str:
+        """The client's, as far as trusted proxies tell."""
+        return self.proxies.client(socket.scope)
 
     def hold(self, participant_sid: str, lease_epoch: int) -> None:
         self.leases[participant_sid] = max(lease_epoch, self.leases.get(participant_sid, 0))

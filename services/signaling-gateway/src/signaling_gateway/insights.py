@@ -89,7 +89,8 @@ class TelemetrySocket:
             await self._refuse("invalid publisher")
             return None
         try:
-            reply = await self._gateway.tokens.verify(VerifyToken(token=connect.token, resuming=True))
+            address = self._gateway.address_of(self._socket)
+            reply = await self._gateway.tokens.verify(VerifyToken(token=connect.token, resuming=True), address)
         except BusUnavailable:
             await self._refuse("try again later")
             return None

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from pydantic import Field
+from service_kit.edge_settings import EdgeSettings
 from service_kit.settings import Port
-from service_kit.settings import Settings as ServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(EdgeSettings):
     gateway_port: Port = 8082
     region: str = "us1"
     """Told to clients as their signaling region."""

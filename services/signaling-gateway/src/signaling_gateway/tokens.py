@@ -1,6 +1,10 @@
-"""Verified access tokens. The issuer verifies; this remembers its verdicts until a key changes. No token is kept, only its digest."""
+"""
+Verified access tokens. The issuer verifies; this remembers its verdicts until a key changes, and holds back who brings too many bad ones. No token is kept,
+only its digest.
+"""
 
 import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,10 +21,12 @@ from contract.keys import (
 from contract.subjects import KEYS_CHANGED, KEYS_VERIFY
 from pydantic import TypeAdapter
 from service_kit.bus import Bus, BusUnavailable
+from service_kit.failed_logins import FailedLogins
 
 VERIFY_TIMEOUT_S = 3.0
 MAX_REMEMBERED = 10_000
 
+SERVER_BUSY = 53006
 TOKEN_EXPIRED = 20104
 TOKEN_NOT_YET_VALID = 20105
 
@@ -33,6 +39,7 @@ class TokenVerifier:
     def __init__(self, bus: Bus, epoch_s: Callable[[], float] = time.time) -> None:
         self._bus = bus
         self._epoch_s = epoch_s
+        self._failed = FailedLogins(secrets.token_bytes(32))
         self._verified: OrderedDict[bytes, TokenVerified] = OrderedDict()
         self._changes = 0
 
@@ -41,16 +48,26 @@ class TokenVerifier:
         self._bus.on_reconnect(self._forget_all)
 
     async def verify(
-        self, request: VerifyToken, timeout_s: float = VERIFY_TIMEOUT_S
+        self, request: VerifyToken, address: str, timeout_s: float = VERIFY_TIMEOUT_S
     ) -> TokenVerified | CredentialsVerified | NotVerified:
-        """Verify a token, its times at each use. Raises `BusUnavailable` when the issuer does not answer."""
+        """
+        Verify a token, its times at each use. `NotVerified` with 53006: too many from `address` were bad. Raises `BusUnavailable` when the issuer does not
+        answer.
+        """
         digest = hashlib.sha256(request.token.encode()).digest()
         if (known := self._verified.get(digest)) is not None:
             return known if request.resuming else self._check_times(known)
         if not self._bus.is_connected:
             raise BusUnavailable("bus is away")
+        login = self._failed.login(address, None, request.token)  # it says whose it is
+        if not self._failed.admits(login, time.monotonic()):
+            return NotVerified(code=SERVER_BUSY, message=ERRORS[SERVER_BUSY].message)
         changes = self._changes
         reply = await self._bus.request(KEYS_VERIFY, request, verify_reply, timeout_s)
+        if isinstance(reply, NotVerified):
+            self._failed.receive_failure(login, time.monotonic())
+        else:
+            self._failed.receive_success(login, time.monotonic())
         # A verdict for a resuming client is milder (its key may be gone): it must not admit anybody else. One that is older than a change of
         # keys may be wrong by now.
         if isinstance(reply, TokenVerified) and not request.resuming and changes == self._changes:

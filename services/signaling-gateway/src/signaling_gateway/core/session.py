@@ -279,6 +279,8 @@ class Session:
         """The issuer's answer."""
         self._issuer.receive_reply()
         match self._phase, reply:
+            case ((Phase.ACQUIRING | Phase.VERIFYING), NotVerified(code=code)) if code == SERVER_BUSY:
+                self._give_up("too many bad tokens from this address", now)
             case ((Phase.ACQUIRING | Phase.VERIFYING), NotVerified(code=code, message=message)):
                 self._fail(code, message, LeaveReason.LEFT, now)
             case Phase.ACQUIRING, TokenVerified(identity=identity):
