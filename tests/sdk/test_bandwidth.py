@@ -78,19 +78,31 @@ async def sends_top_layer(tab: Tab) -> bool:
     return any(stream.get("frameHeight") == 540 for stream in streams)
 
 
-async def is_wide(tab: Tab, sid: str, width: int) -> bool:
-    shown: list[int] = await tab.call("size", sid)
-    return shown[0] == width
+WIDTH = 960
 
 
-async def test_of_simulcast_a_slow_line_gets_the_lowest_layer_and_a_free_one_the_highest(
+async def shown_width(tab: Tab, sid: str) -> int:
+    size: list[int] = await tab.call("size", sid)
+    return size[0]
+
+
+async def sees_lower_layer(tab: Tab, sid: str) -> bool:
+    """Which of the lower ones fits a line depends on what an encoder that is short of CPU makes of them."""
+    return 0 < await shown_width(tab, sid) < WIDTH
+
+
+async def sees_highest_layer(tab: Tab, sid: str) -> bool:
+    return await shown_width(tab, sid) == WIDTH
+
+
+async def test_of_simulcast_a_slow_line_gets_a_lower_layer_and_a_free_one_the_highest(
     behind: Roomwire, network: UdpRelay, room_name: str, open_tab: OpenTab
 ) -> None:
     alice, bob = await open_tab("alice"), await open_tab("bob")
     network.up, network.down = Line(0), Line(0)
     await alice.connect(
         behind.token("alice"),
-        tracks=[video("alice-camera", source=1, width=960, height=540)],
+        tracks=[video("alice-camera", source=1, width=WIDTH, height=540)],
         ws_server=behind.ws_server,
         name=room_name,
         preferredVideoCodecs="auto",
@@ -101,17 +113,17 @@ async def test_of_simulcast_a_slow_line_gets_the_lowest_layer_and_a_free_one_the
     await bob.connect(behind.token("bob"), ws_server=behind.ws_server, name=room_name, bandwidthProfile=profile)
     sid = await bob.remote_track("alice-camera")
     joined = time.monotonic()
-    await until(lambda: is_wide(bob, sid, 240), "bob sees the lowest layer")
+    await until(lambda: sees_lower_layer(bob, sid), "bob sees a lower layer")
     await bob.sees("alice-camera", PEOPLE["alice"], more=5)
     slow = time.monotonic()
     await bob.sees("alice-camera", PEOPLE["alice"], more=20)
 
     line.rate_bps = inf
     free = time.monotonic()
-    await until(lambda: is_wide(bob, sid, 960), "bob sees the highest layer", patience_s=30)
+    await until(lambda: sees_highest_layer(bob, sid), "bob sees the highest layer", patience_s=30)
     await bob.sees("alice-camera", PEOPLE["alice"], more=5)
     print(
-        f"the lowest layer after {slow - joined:.1f} s, the highest {time.monotonic() - free:.1f} s later\nto bob: {line}"
+        f"a lower layer after {slow - joined:.1f} s, the highest {time.monotonic() - free:.1f} s later\nto bob: {line}"
     )
     assert await switched_off(bob) == []
 
