@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from contract.rooms import LeaveRoom, UpdateParticipant
 from rooms_api import webhooks
+from rooms_api.core import receivers
 from roomwire.stack import free_port
 from twilio.request_validator import RequestValidator
 
@@ -125,22 +126,30 @@ async def test_other_answers_are_final(api: RoomsApi, receiver: Receiver) -> Non
 async def test_receivers_that_do_not_answer_slow_nobody_else(
     api: RoomsApi, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "AT_ONCE", 16)
+    """More of them than may have connections, and each of them of several rooms."""
+    for name, number in {"NEW_AT_ONCE": 6, "HANGING_AT_ONCE": 4, "OTHERS_AT_ONCE": 16, "QUICK_S": 1.0}.items():
+        monkeypatch.setattr(receivers, name, number)
+    await end(api, await create(api, receiver, "before"))
+    await eventually(lambda: receiver.events() == ["room-created", "room-ended"])
 
     async def silence(_: Received) -> int:
         await asyncio.Event().wait()
         return 200
 
     async with AsyncExitStack() as stack:
-        dead = [await stack.enter_async_context(receiving()) for _ in range(3)]
+        dead = [await stack.enter_async_context(receiving()) for _ in range(9)]
         for number, one in enumerate(dead):
             one.answer = silence
-            await asyncio.gather(*[create(api, one, f"dead {number} {room}") for room in range(10)])
+            await asyncio.gather(*[create(api, one, f"dead {number} {room}") for room in range(3)])
+        await eventually(lambda: sum(len(one.received) for one in dead) == 6)
         for number in range(3):
             sid = await create(api, receiver, f"room {number}")
             await end(api, sid)
             await eventually(lambda sid=sid: receiver.events(sid) == ["room-created", "room-ended"], 10.0)
-        assert 3 <= sum(len(one.received) for one in dead) < 16
+        assert max(len(one.received) for one in dead) == 1
+        fresh = await stack.enter_async_context(receiving())
+        await create(api, fresh, "somebody new")
+        await eventually(lambda: fresh.events() == ["room-created"], 10.0)
 
 
 async def metrics(api: RoomsApi) -> dict[str, float]:

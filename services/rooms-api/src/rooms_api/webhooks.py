@@ -6,7 +6,6 @@ At least once: what was sent, and its answer not recorded before this process di
 
 import asyncio
 import random
-from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from service_kit.tracing import start_trace
 from sqlalchemy.exc import SQLAlchemyError
 
 from rooms_api.clock import Clock
+from rooms_api.core.receivers import Capacity, Connection, Receivers
 from rooms_api.core.webhook import BadUrl, FailureReason, failure_of, make_request, retry_delay_s
 from rooms_api.loops import repeat
 from rooms_api.metrics import (
@@ -28,7 +28,7 @@ from rooms_api.metrics import (
     CALLBACKS_GIVEN_UP,
     CALLBACKS_PENDING,
 )
-from rooms_api.store.callbacks import Attempt, CallbackStatus, CallbackStore, Capacity, Claim, Owed
+from rooms_api.store.callbacks import Attempt, CallbackStatus, CallbackStore, Claim, Owed
 from rooms_api.webhook_client import NoAnswer, WebhookClient
 
 log = structlog.get_logger()
@@ -48,16 +48,6 @@ FINISH_S = 3.0
 """At the end, tries that run have this long to hear their answer."""
 CLEANING_S = 600.0
 MEASURING_S = 5.0
-AT_ONCE = 256
-AT_ONCE_EACH = 32
-"""Connections to a receiver that answers."""
-AT_ONCE_UNHEARD = 1
-"""
-Connections to one that is not known to answer: its last try had no answer, or there was none yet. A receiver that is dead must not hold connections
-that others want, nor be stormed when it comes back; and many of them may be told of many rooms at the same moment.
-"""
-KNOWN_ANSWERING = 10_000
-"""Receivers. Who answered longest ago is forgotten."""
 IN_A_ROW = 20
 """Callbacks that a stream sends before it queues again."""
 
@@ -84,10 +74,11 @@ class Patience:
 
 @dataclass(slots=True)
 class _Run:
-    """A stream that is being worked on. `held_until` is monotonic: after it, the lease may be another's."""
+    """A stream that is being worked on. Monotonic: after `held_until` the lease may be another's; `asking_since` is when the request under way began."""
 
     claim: Claim
     held_until: float
+    asking_since: float | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -103,8 +94,7 @@ class Webhooks:
         self._clock = clock
         self._patience = patience
         self._runs: dict[str, _Run] = {}
-        self._answering: OrderedDict[str, None] = OrderedDict()
-        """Receivers whose last try had an answer."""
+        self._receivers = Receivers()
         self._due = asyncio.Event()
         self._stopping = False
 
@@ -133,7 +123,8 @@ class Webhooks:
         """Claim what is due, as far as there are connections for it."""
         begun = self._clock.monotonic()
         now = self._clock.wall()
-        for claim in await self._store.claim(now, now + LEASE_S, self._capacity()):
+        # Not those that run: their lease may have run out unnoticed.
+        for claim in await self._store.claim(now, now + LEASE_S, self._capacity(), frozenset(self._runs)):
             run = self._runs[claim.stream] = _Run(claim, begun + LEASE_S)
             run.task = asyncio.create_task(self._work(run))
 
@@ -156,11 +147,8 @@ class Webhooks:
         CALLBACKS_PENDING.set(await self._store.pending())
 
     def _capacity(self) -> Capacity:
-        used = Counter(run.claim.receiver for run in self._runs.values())
-        return Capacity(AT_ONCE - len(self._runs), self._limit, used, frozenset(self._runs))
-
-    def _limit(self, receiver: str) -> int:
-        return AT_ONCE_EACH if receiver in self._answering else AT_ONCE_UNHEARD
+        connections = (Connection(run.claim.receiver, run.asking_since) for run in self._runs.values())
+        return self._receivers.capacity(connections, self._clock.monotonic())
 
     async def _work(self, run: _Run) -> None:
         """Send what a stream owes, until it owes nothing, fails, or has had its turn. After a failure of ours its lease runs out by itself."""
@@ -183,9 +171,9 @@ class Webhooks:
         except Exception:
             log.exception("callbacks failed", receiver=claim.receiver)
         finally:
-            was_full = len(self._runs) >= AT_ONCE or claim.receiver in self._capacity().full
+            had_room = self._capacity().take(claim.receiver)
             del self._runs[claim.stream]
-            if was_full:
+            if not had_room:
                 self.wake()
 
     async def _try(self, run: _Run, owed: Owed) -> Attempt | None:
@@ -201,7 +189,7 @@ class Webhooks:
         except BusUnavailable:
             log.warning("callback cannot be signed now", callback_sid=owed.sid)
             return None
-        begun = self._clock.monotonic()
+        begun = run.asking_since = self._clock.monotonic()
         if begun > run.held_until - MARGIN_S:
             log.warning("lease of callbacks is uncertain", room_sid=owed.room_sid)
             return None
@@ -213,22 +201,18 @@ class Webhooks:
         status = failure = None
         try:
             status = await self._client.send(request, headers)
-            self._note_answer(run.claim.receiver)
+            if not self._receivers.is_quick(run.claim.receiver):
+                self.wake()  # for the streams that waited for it
+            self._receivers.receive_answer(run.claim.receiver, self._clock.monotonic() - begun)
             reason = failure_of(status)
         except NoAnswer as error:
             failure, reason = str(error), error.reason
-            self._answering.pop(run.claim.receiver, None)
+            self._receivers.receive_silence(run.claim.receiver)
+        finally:
+            run.asking_since = None
         if reason is not None:
             CALLBACK_FAILURES.labels(reason).inc()
         return Attempt(at, round((self._clock.monotonic() - begun) * 1000), status, failure)
-
-    def _note_answer(self, receiver: str) -> None:
-        if receiver not in self._answering:
-            self.wake()  # for the streams that waited for it
-        self._answering[receiver] = None
-        self._answering.move_to_end(receiver)
-        if len(self._answering) > KNOWN_ANSWERING:
-            self._answering.popitem(last=False)
 
     async def _record(self, claim: Claim, owed: Owed, attempt: Attempt) -> Owed | None:
         """Keep what came of a try. Returns what the stream owes next, None when it is not its turn now."""

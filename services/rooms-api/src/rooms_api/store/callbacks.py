@@ -7,9 +7,8 @@ each other. A row of `callback_streams` is there exactly as long as the stream o
 
 import hashlib
 import secrets
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, te
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rooms_api.core.callbacks import Callback
+from rooms_api.core.receivers import Capacity
 from rooms_api.core.webhook import receiver_of
 from rooms_api.store.database import Database
 from rooms_api.store.tables import callback_attempts, callback_streams, callbacks, participants
@@ -46,24 +46,6 @@ class Claim:
     stream: str
     receiver: str
     lease: str
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """
-    How many streams may be claimed: `total` of all, and of a receiver's as many as its `limit` leaves beside those in `used`. Not those that are
-    `running`: their lease may have run out unnoticed.
-    """
-
-    total: int
-    limit: Callable[[str], int]
-    used: Mapping[str, int]
-    running: Collection[str]
-
-    @property
-    def full(self) -> list[str]:
-        """Receivers of which nothing more may be claimed."""
-        return [receiver for receiver, used in self.used.items() if used >= self.limit(receiver)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +160,14 @@ class CallbackStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, now: float, until: float, capacity: Capacity) -> list[Claim]:
-        """Take streams that are due, the longest overdue first, under a lease that ends at `until`."""
-        query = _due(now, capacity.full, capacity.running).limit(1)
-        if capacity.total <= 0 or await self._database.read(lambda c: c.execute(query).first()) is None:
+    async def claim(self, now: float, until: float, capacity: Capacity, but: Collection[str]) -> list[Claim]:
+        """Take streams that are due, the longest overdue first and not those in `but`, under a lease that ends at `until`."""
+        if capacity.is_used_up:
             return []
-        return await self._database.write(lambda c: _claim(c, now, until, capacity))
+        query = _due(now, capacity, but).limit(1)
+        if await self._database.read(lambda c: c.execute(query).first()) is None:
+            return []
+        return await self._database.write(lambda c: _claim(c, now, until, capacity, but))
 
     async def renew(self, claims: Collection[Claim], until: float) -> set[str]:
         """Prolong leases. Returns the streams of those that still hold."""
@@ -289,30 +273,28 @@ class CallbackStore:
             pass
 
 
-def _due(now: float, full: Collection[str], taken: Collection[str]) -> Select[Any]:
+def _due(now: float, capacity: Capacity, taken: Collection[str]) -> Select[Any]:
+    receiver, only = callback_streams.c.receiver, capacity.only
     return (
-        select(callback_streams.c.stream, callback_streams.c.receiver)
+        select(callback_streams.c.stream, receiver)
         .where(
             callback_streams.c.due_at <= now,
-            callback_streams.c.receiver.not_in(full),
+            receiver.not_in(capacity.excluded) if only is None else receiver.in_(only),
             callback_streams.c.stream.not_in(taken),
         )
         .order_by(callback_streams.c.due_at)
     )
 
 
-def _claim(connection: Connection, now: float, until: float, capacity: Capacity) -> list[Claim]:
-    used = Counter(capacity.used)
+def _claim(connection: Connection, now: float, until: float, capacity: Capacity, but: Collection[str]) -> list[Claim]:
     claims: dict[str, Claim] = {}
-    while True:
-        full = replace(capacity, used=used).full
-        query = _due(now, full, [*capacity.running, *claims]).limit(SCANNED).with_for_update(skip_locked=True)
+    while not capacity.is_used_up:
+        query = _due(now, capacity, [*but, *claims]).limit(SCANNED).with_for_update(skip_locked=True)
         found = connection.execute(query).all()
         for row in found:
-            if used[row.receiver] < capacity.limit(row.receiver) and len(claims) < capacity.total:
-                used[row.receiver] += 1
+            if capacity.take(row.receiver):
                 claims[row.stream] = Claim(row.stream, row.receiver, secrets.token_hex(16))
-        if len(found) < SCANNED or len(claims) >= capacity.total:
+        if len(found) < SCANNED:
             break
     for claim in claims.values():
         connection.execute(
