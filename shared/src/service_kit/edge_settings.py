@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from service_kit.proxies import TrustedProxies
@@ -14,6 +14,9 @@ class EdgeSettings(Settings):
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses and CIDR ranges, separated by commas, of proxies whose `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-For` count."""
+
+    failed_logins_per_second: Annotated[float, Field(ge=0)] = 100
+    """How many wrong credentials or bad tokens a second of one address a process looks at, twenty seconds' worth at once; 0: any number."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -12,13 +12,12 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-USER_FAILURES = 50
-USER_FAILURES_PER_S = 1.0
-"""Of one user from one address. A program with an outdated secret gets its 401 for a while, and then at this pace."""
+ADDRESS_BURST_S = 20.0
+"""An address may fail so many seconds' worth at once: it may be that of a proxy, of a whole school, or of a test suite."""
 
-ADDRESS_FAILURES = 200
-ADDRESS_FAILURES_PER_S = 20.0
-"""Of one address, which may be that of a proxy or of a whole school."""
+USER_SHARE = 0.1
+"""Of an address's pace is one user's from there. A program with an outdated secret gets its 401 for a while, and then at this pace."""
+USER_BURST_S = 50.0
 
 REMEMBERED = 10_000
 """Of users, of addresses, and of what succeeded. Who was not seen for longest is forgotten."""
@@ -36,14 +35,15 @@ class Login:
 
 class FailedLogins:
     """
-    Ask `admits` before a login is looked at, and say what came of it; nothing when nobody could tell. Of one process. `digest_key` is random, and no secret
-    is kept.
+    Ask `admits` before a login is looked at, and say what came of it; nothing when nobody could tell. Of one process. An address may fail `per_second`, 0: as
+    often as it likes. `digest_key` is random, and no secret is kept.
     """
 
-    def __init__(self, digest_key: bytes) -> None:
+    def __init__(self, digest_key: bytes, per_second: float) -> None:
         self._digest_key = digest_key
-        self._users = _Allowances(USER_FAILURES, USER_FAILURES_PER_S)
-        self._addresses = _Allowances(ADDRESS_FAILURES, ADDRESS_FAILURES_PER_S)
+        self._is_limited = per_second > 0
+        self._users = _Allowances(USER_BURST_S, per_second * USER_SHARE)
+        self._addresses = _Allowances(ADDRESS_BURST_S, per_second)
         self._good: OrderedDict[bytes, float] = OrderedDict()
 
     def login(self, address: str, user: str | None, secret: str) -> Login:
@@ -53,6 +53,8 @@ class FailedLogins:
 
     def admits(self, login: Login, now: float) -> bool:
         """Whether to look at it. `now` is in seconds and never runs backwards."""
+        if not self._is_limited:
+            return True
         good_at = self._good.get(login.digest)
         if good_at is not None and now - good_at < REMEMBERED_S:
             return True
@@ -80,10 +82,10 @@ class _Allowance:
 
 
 class _Allowances:
-    """So many failures at once for each key, and so many a second. Those that were under way when the last one was used are counted below zero."""
+    """`rate` failures a second for each key, of `burst_s` at once. Those that were under way when the last one was used are counted below zero."""
 
-    def __init__(self, most: float, rate: float) -> None:
-        self._most = most
+    def __init__(self, burst_s: float, rate: float) -> None:
+        self._most = burst_s * rate
         self._rate = rate
         self._by_key: OrderedDict[Hashable, _Allowance] = OrderedDict()
 

@@ -13,7 +13,7 @@ from tests.integration.signaling_gateway.owners import Owners
 @pytest.fixture
 async def tokens(nats_url: str, owners: Owners) -> AsyncIterator[TokenVerifier]:
     bus = await Bus.connect(nats_url, "tokens")
-    tokens = TokenVerifier(bus)
+    tokens = TokenVerifier(bus, failed_logins_per_second=10)
     await tokens.start()
     yield tokens
     await bus.close()

@@ -6,7 +6,7 @@ from service_kit.failed_logins import REMEMBERED, FailedLogins, Login
 
 @pytest.fixture
 def logins() -> FailedLogins:
-    return FailedLogins(b"key")
+    return FailedLogins(b"key", per_second=10)
 
 
 def fail(logins: FailedLogins, login: Login, times: int, now: float = 0.0) -> int:
@@ -29,7 +29,7 @@ def test_an_address_that_tries_many_users_is_held_back_as_well(logins):
     looked_at = [fail(logins, logins.login("192.0.2.1", f"SK{n}", "wrong"), 1) for n in range(300)]
 
     assert sum(looked_at) == 200
-    assert fail(logins, logins.login("192.0.2.1", "SK0", "wrong"), 40, now=1.0) == 20
+    assert fail(logins, logins.login("192.0.2.1", "SK0", "wrong"), 40, now=1.0) == 10
 
 
 def test_a_secret_without_user_is_counted_by_address_alone(logins):
@@ -45,6 +45,12 @@ def test_who_was_in_before_is_looked_at_whoever_fails_beside_her(logins):
 
     assert logins.admits(alice, 3599.0)
     assert not logins.admits(logins.login("192.0.2.1", "SK1", "other"), 0.0)
+
+
+def test_without_a_limit_everybody_is_looked_at():
+    logins = FailedLogins(b"key", per_second=0)
+
+    assert fail(logins, logins.login("192.0.2.1", "SK1", "wrong"), 10_000) == 10_000
 
 
 def test_from_elsewhere_nobody_is_kept_out(logins):

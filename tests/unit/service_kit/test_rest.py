@@ -158,7 +158,7 @@ async def test_connection_close_is_repeated(client: httpx.AsyncClient) -> None:
 
 
 async def test_who_failed_too_often_is_429_and_who_was_in_is_not() -> None:
-    guarded = rest_app("test", authenticate, policy=EdgePolicy(failed_logins=FailedLogins(b"key")))
+    guarded = rest_app("test", authenticate, policy=EdgePolicy(failed_logins=FailedLogins(b"key", per_second=10)))
     transport = httpx.ASGITransport(guarded, client=("192.0.2.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (

@@ -141,7 +141,7 @@ def build(
             await keys.stop()
         await outbox.sweep()
 
-    failed_logins = FailedLogins(secrets.token_bytes(32))
+    failed_logins = FailedLogins(secrets.token_bytes(32), settings.failed_logins_per_second)
     policy = settings.edge_policy(failed_logins)
     app = rest_app("Roomwire", authenticator.verify, _is_open, policy, audit, lifespan=lifespan)
     app.state.public_url = settings.public_url

@@ -32,7 +32,7 @@ def build(settings: Settings, bus: Bus) -> FastAPI:
         gateway_id=f"gateway-{secrets.token_hex(4)}",
         settings=settings,
         bus=bus,
-        tokens=TokenVerifier(bus),
+        tokens=TokenVerifier(bus, settings.failed_logins_per_second),
         feeds=RoomFeeds(bus),
         proxies=settings.proxies,
     )

@@ -34,12 +34,12 @@ _keys_changed = TypeAdapter(KeysChanged)
 
 
 class TokenVerifier:
-    """Asks the issuer over the bus. `epoch_s` is the time of day in epoch seconds."""
+    """Asks the issuer over the bus. An address may bring `failed_logins_per_second` bad tokens. `epoch_s` is the time of day in epoch seconds."""
 
-    def __init__(self, bus: Bus, epoch_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, bus: Bus, failed_logins_per_second: float, epoch_s: Callable[[], float] = time.time) -> None:
         self._bus = bus
         self._epoch_s = epoch_s
-        self._failed = FailedLogins(secrets.token_bytes(32))
+        self._failed = FailedLogins(secrets.token_bytes(32), failed_logins_per_second)
         self._verified: OrderedDict[bytes, TokenVerified] = OrderedDict()
         self._changes = 0
 
