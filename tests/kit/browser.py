@@ -200,6 +200,10 @@ class Tab:
             numbers=tuple(number for _, _, number in read),
         )
 
+    async def frames(self, name: str) -> int:
+        """Frames of a video track of this tab that its browser has sent, or of a remote one that have come to it, shown or not."""
+        return int(await self.call("frames", name))
+
     async def sees(self, name: str, source: int, more: int = 10) -> Pictures:
         """
         Wait until `more` further pictures of that remote track were read, each with another number, all drawn by `source`.

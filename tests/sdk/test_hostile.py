@@ -4,14 +4,15 @@ import asyncio
 import random
 import socket
 import uuid
-from itertools import pairwise
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.kit.browser import Tab
-from tests.kit.people import Join, meet, meets
+from tests.kit.people import Join, meet, seeing_throughout
 from tests.kit.signaling import CHROMIUM_OFFER, Closed, SignalingClient, connect_message, signaling
 from tests.kit.stack import Roomwire
 
@@ -19,19 +20,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TOO_BIG = 1009
 """RFC 6455 section 7.4.1: a message too big to process."""
-LONGEST_GAP_S = 1.0
-"""Between two pictures; 15 a second are drawn, the rest is the machine's noise."""
 
 
-async def undisturbed(tab: Tab, identity: str, since: int) -> None:
-    """This tab still sees and hears that person, and saw no gap since its picture number `since`."""
-    await meets(tab, identity)
-    times = (await tab.pictures(f"{identity}-camera")).times_s[since:]
-    assert max(later - earlier for earlier, later in pairwise(times)) < LONGEST_GAP_S
-    for event in ("reconnecting", "disconnected"):
-        assert await tab.count(event) == 0
-    for event in ("trackUnsubscribed", "participantReconnecting", "participantDisconnected"):
-        assert await tab.count(event, identity=identity) == 0
+@asynccontextmanager
+async def undisturbed(alice: Tab, bob: Tab) -> AsyncIterator[None]:
+    """While the body runs these two see each other, and hear of nothing."""
+    async with seeing_throughout(bob, alice), seeing_throughout(alice, bob):
+        yield
+    for tab, other in ((alice, bob), (bob, alice)):
+        for event in ("reconnecting", "disconnected"):
+            assert await tab.count(event) == 0
+        for event in ("trackUnsubscribed", "participantReconnecting", "participantDisconnected"):
+            assert await tab.count(event, identity=other.name) == 0
 
 
 async def refusal(socket: SignalingClient) -> str | int | None:
@@ -73,20 +73,17 @@ async def test_bad_frames_on_the_socket(
 ) -> None:
     alice, bob = await join("alice"), await join("bob")
     await meet(alice, bob)
-    since = len((await bob.pictures("alice-camera")).times_s) - 1
 
-    for bad in bad_frames:
-        async with signaling(roomwire.ws_server) as early:
-            await early.send(bad)
-            assert await refusal(early) in ("bad", TOO_BIG)
-    for bad in bad_frames:
-        async with signaling(roomwire.ws_server) as late:
-            await late.join(roomwire.token("mallory"), room_name)
-            await late.send(bad)
-            assert await refusal(late) in (53004, TOO_BIG)
-
-    await undisturbed(bob, "alice", since)
-    await undisturbed(alice, "bob", since)
+    async with undisturbed(alice, bob):
+        for bad in bad_frames:
+            async with signaling(roomwire.ws_server) as early:
+                await early.send(bad)
+                assert await refusal(early) in ("bad", TOO_BIG)
+        for bad in bad_frames:
+            async with signaling(roomwire.ws_server) as late:
+                await late.join(roomwire.token("mallory"), room_name)
+                await late.send(bad)
+                assert await refusal(late) in (53004, TOO_BIG)
 
 
 BAD_BODIES = [
@@ -103,8 +100,7 @@ BAD_BODIES = [
 
 async def test_bad_messages_in_the_room(join: Join, roomwire: Roomwire, room_name: str) -> None:
     alice, bob = await join("alice"), await join("bob")
-    await meets(bob, "alice")
-    since = len((await bob.pictures("alice-camera")).times_s) - 1
+    await meet(alice, bob)
 
     async def code(number: int, body: dict[str, Any]) -> int | None:
         async with signaling(roomwire.ws_server) as mallory:
@@ -115,11 +111,10 @@ async def test_bad_messages_in_the_room(join: Join, roomwire: Roomwire, room_nam
             except (Closed, TimeoutError):
                 return None
 
-    codes = await asyncio.gather(*(code(number, body) for number, body in enumerate(BAD_BODIES)))
+    async with undisturbed(alice, bob):
+        codes = await asyncio.gather(*(code(number, body) for number, body in enumerate(BAD_BODIES)))
     assert set(codes) <= {53004, 53402, 53403, None}
     assert codes[:3] == [53004, 53004, 53004]
-    await undisturbed(bob, "alice", since)
-    await undisturbed(alice, "bob", 10)
 
 
 BAD_SDP = {
@@ -137,28 +132,25 @@ BAD_SDP = {
 
 async def test_bad_session_descriptions(join: Join, roomwire: Roomwire, room_name: str) -> None:
     alice, bob = await join("alice"), await join("bob")
-    await meets(bob, "alice")
-    since = len((await bob.pictures("alice-camera")).times_s) - 1
+    await meet(alice, bob)
 
     answers = {}
-    for fault, sdp in BAD_SDP.items():
-        offer = {"id": str(uuid.uuid4()), "description": {"type": "offer", "revision": 1, "sdp": sdp}}
-        async with signaling(roomwire.ws_server) as mallory:
-            await mallory.hello(connect_message(roomwire.token("mallory"), room_name, peer_connections=[offer]))
-            answer = await mallory.body("connected", "error")
-            answers[fault] = answer.get("code", answer["type"])
+    async with undisturbed(alice, bob):
+        for fault, sdp in BAD_SDP.items():
+            offer = {"id": str(uuid.uuid4()), "description": {"type": "offer", "revision": 1, "sdp": sdp}}
+            async with signaling(roomwire.ws_server) as mallory:
+                await mallory.hello(connect_message(roomwire.token("mallory"), room_name, peer_connections=[offer]))
+                answer = await mallory.body("connected", "error")
+                answers[fault] = answer.get("code", answer["type"])
 
     for fault in ("empty", "not SDP", "no ICE", "no fingerprint", "shuffled"):
         assert answers[fault] in (53004, 53403), answers
     assert set(answers.values()) <= {53004, 53403, "connected"}
-    await undisturbed(bob, "alice", since)
-    await undisturbed(alice, "bob", 10)
 
 
 async def test_bad_datagrams(join: Join, roomwire: Roomwire) -> None:
     alice, bob = await join("alice"), await join("bob")
-    await meets(bob, "alice")
-    since = len((await bob.pictures("alice-camera")).times_s) - 1
+    await meet(alice, bob)
     seeded = random.Random(7)
     binding_request = bytes.fromhex("000100002112a442") + bytes(12)
     first_bytes = [0, 1, 20, 22, 63, 64, 128, 144, 191, 192, 255]
@@ -167,12 +159,10 @@ async def test_bad_datagrams(join: Join, roomwire: Roomwire) -> None:
 
     target = ("127.0.0.1", int(roomwire.stack.settings["ROOMWIRE_SFU_PORT"]))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for datagram in junk:
-            stranger.sendto(datagram, target)
-            await asyncio.sleep(0.002)
-
-    await undisturbed(bob, "alice", since)
-    await undisturbed(alice, "bob", 10)
+        async with undisturbed(alice, bob):
+            for datagram in junk:
+                stranger.sendto(datagram, target)
+                await asyncio.sleep(0.002)
 
 
 async def test_what_was_refused_is_counted_and_no_secret_is_logged(roomwire: Roomwire, room_name: str) -> None:

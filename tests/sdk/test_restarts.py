@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,14 +12,12 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from tests.kit.browser import ConnectRefused, Tab, video
-from tests.kit.people import Join, OpenTab, meet, meets
+from tests.kit.people import Join, OpenTab, meet, meets, seeing_throughout
 from tests.kit.rest import Rest
 from tests.kit.stack import Roomwire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LONGEST_GAP_S = 1.0
-"""Between two pictures; 15 a second are drawn, the rest is the machine's noise."""
 CATCH_UP_S = 15.0
 """Within this time of the service's return everything has happened that was asked meanwhile."""
 TOLD_WITHIN_S = 15.0
@@ -29,13 +26,10 @@ SERVER_BUSY = 53006
 
 
 @asynccontextmanager
-async def uninterrupted(tab: Tab, identity: str) -> AsyncIterator[None]:
+async def uninterrupted(tab: Tab, other: Tab) -> AsyncIterator[None]:
     """While the body runs, this tab goes on seeing that person, and nothing of that person goes away."""
-    since = len((await tab.pictures(f"{identity}-camera")).times_s) - 1
-    yield
-    await meets(tab, identity)
-    times = (await tab.pictures(f"{identity}-camera")).times_s[since:]
-    assert max(later - earlier for earlier, later in pairwise(times)) < LONGEST_GAP_S
+    async with seeing_throughout(tab, other):
+        yield
     assert await tab.count("trackUnsubscribed") == await tab.count("participantDisconnected") == 0
 
 
@@ -49,7 +43,7 @@ async def test_the_gateway_is_killed_with_a_publish_in_flight(join: Join, rest: 
     alice, bob = await join("alice"), await join("bob")
     await meet(alice, bob)
 
-    async with uninterrupted(bob, "alice"), uninterrupted(alice, "bob"):
+    async with uninterrupted(bob, alice), uninterrupted(alice, bob):
         publishing = await alice.begin_publish(video("alice-screen", source=91))
         returned_at = await killed(roomwire, "signaling-gateway")
         for tab in (alice, bob):
@@ -94,7 +88,7 @@ async def test_what_is_asked_while_a_service_is_away_happens_or_fails_clearly(
     place = {"ws_server": roomwire.ws_server, "name": room_name}
     client, name = roomwire.client(), f"{room_name}-rest"
 
-    async with uninterrupted(bob, "alice"), uninterrupted(alice, "bob"):
+    async with uninterrupted(bob, alice), uninterrupted(alice, bob):
         killing = asyncio.create_task(killed(roomwire, service))
         publishing = await alice.begin_publish(video("alice-screen", source=91))
         connecting = asyncio.create_task(connected_or_refused(carol, roomwire.token("carol"), tracks=(), **place))

@@ -223,6 +223,17 @@ window.kit = {
     return reader ? { now: now(), frames: reader.frames, firstAt: reader.firstAt, read: reader.read } : null;
   },
 
+  /** Frames of a video track that left this browser, or came to it, so far; whether they were shown or not. */
+  async frames(name) {
+    const isLocal = sources.has(name);
+    const id = (isLocal ? localTrack(name) : remoteVideo(name)).mediaStreamTrack.id;
+    const ends = [...window.connections].flatMap(connection => isLocal ? connection.getSenders() : connection.getReceivers());
+    const own = ends.filter(({ track }) => track && (window.origins.get(track.id) ?? track.id) === id);
+    const all = await Promise.all(own.map(end => end.getStats()));
+    const streams = all.flatMap(report => [...report.values()].filter(one => /bound-rtp$/.test(one.type)));
+    return streams.reduce((sum, one) => sum + ((isLocal ? one.framesSent : one.framesReceived) ?? 0), 0);
+  },
+
   size(sid) {
     const { videoWidth, videoHeight } = document.getElementById(sid);
     return [videoWidth, videoHeight];
