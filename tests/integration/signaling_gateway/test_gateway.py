@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -372,7 +374,10 @@ async def test_a_gateway_says_which_sessions_it_does_not_hold(nats_url: str, own
     await bus.close()
 
 
-async def test_telemetry_goes_on_the_bus(gateway: RunningGateway, owners: Owners, nats_url: str) -> None:
+async def test_telemetry_of_participants_goes_on_the_bus(
+    gateway: RunningGateway, owners: Owners, nats_url: str
+) -> None:
+    """That of a preflight test, which is in no room, is taken, and goes nowhere."""
     bus = await Bus.connect(nats_url, "listener")
     heard: list[TelemetryEvent] = []
 
@@ -381,35 +386,29 @@ async def test_telemetry_goes_on_the_bus(gateway: RunningGateway, owners: Owners
 
     await bus.listen(ALL_INSIGHTS_EVENTS, TypeAdapter(TelemetryEvent), hear)
     room, participant = "RM" + "0" * 32, "PA" + "1" * 32
-    async with websockets.connect(gateway.telemetry_url) as socket:
-        await socket.send(
-            json.dumps(
-                {
-                    "type": "connect",
-                    "version": 1,
-                    "token": "good-alice",
-                    "publisher": {"name": "twilio-video.js", "roomSid": room, "participantSid": participant},
-                }
-            )
-        )
-        assert json.loads(await socket.recv())["type"] == "connected"
-        await socket.send(
-            json.dumps(
-                {
-                    "type": "event",
-                    "version": 1,
-                    "session": "s",
-                    "timestamp": 1000,
-                    "group": "room",
-                    "name": "connected",
-                    "payload": {"elapsedTime": 5},
-                }
-            )
-        )
+    async with (
+        telemetry(gateway, "PREFLIGHT_ROOM_SID", "PREFLIGHT_PARTICIPANT") as preflight,
+        telemetry(gateway, room, participant) as client,
+    ):
+        for socket, group in ((preflight, "preflight"), (client, "room")):
+            event = {"group": group, "name": "connected", "payload": {"elapsedTime": 5}}
+            await socket.send(json.dumps({"type": "event", "version": 1, "session": "s", "timestamp": 1000, **event}))
         await until(lambda: heard, "telemetry")
     await bus.close()
 
-    assert (heard[0].room_sid, heard[0].identity, heard[0].group) == (room, "alice", "room")
+    assert [(event.room_sid, event.identity, event.group) for event in heard] == [(room, "alice", "room")]
+
+
+@asynccontextmanager
+async def telemetry(
+    gateway: RunningGateway, room_sid: str, participant_sid: str
+) -> AsyncIterator[websockets.ClientConnection]:
+    """A telemetry socket that was let in."""
+    async with websockets.connect(gateway.telemetry_url) as socket:
+        publisher = {"name": "twilio-video.js", "roomSid": room_sid, "participantSid": participant_sid}
+        await socket.send(json.dumps({"type": "connect", "version": 1, "token": "good-alice", "publisher": publisher}))
+        assert json.loads(await socket.recv())["type"] == "connected"
+        yield socket
 
 
 async def test_the_state_of_reconnecting_participants_is_known_to_late_joiners(

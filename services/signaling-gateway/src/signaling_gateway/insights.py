@@ -1,5 +1,5 @@
 """
-The telemetry socket of the client SDK: its events go on the bus as they are. Nothing is acknowledged but the connect; nothing depends on it.
+The telemetry socket of the client SDK: events of a room go on the bus as they are. Nothing is acknowledged but the connect; nothing depends on it.
 """
 
 import asyncio
@@ -31,8 +31,14 @@ POLICY_VIOLATION = 1008
 
 
 class Publisher(Wire):
-    room_sid: Annotated[str, Field(alias="roomSid")]
-    participant_sid: Annotated[str, Field(alias="participantSid")]
+    """Who tells. The SDK's `runPreflight`, which joins no room, puts words in place of both SIDs."""
+
+    room_sid: Annotated[str, Field(alias="roomSid", max_length=128)]
+    participant_sid: Annotated[str, Field(alias="participantSid", max_length=128)]
+
+    @property
+    def is_participant(self) -> bool:
+        return is_sid(self.room_sid, ROOM) and is_sid(self.participant_sid, PARTICIPANT)
 
 
 class Connect(Wire):
@@ -84,10 +90,6 @@ class TelemetrySocket:
             log.debug("telemetry socket closed")
 
     async def _verify(self, connect: Connect) -> TokenVerified | None:
-        publisher = connect.publisher
-        if not is_sid(publisher.room_sid, ROOM) or not is_sid(publisher.participant_sid, PARTICIPANT):
-            await self._refuse("invalid publisher")
-            return None
         try:
             address = self._gateway.address_of(self._socket)
             reply = await self._gateway.tokens.verify(VerifyToken(token=connect.token, resuming=True), address)
@@ -103,7 +105,7 @@ class TelemetrySocket:
         while True:
             async with asyncio.timeout(IDLE_DEADLINE_S):
                 event = _event.validate_json(await self._socket.receive_text())
-            if not self._may_pass():
+            if not publisher.is_participant or not self._may_pass():
                 continue
             try:
                 await self._gateway.bus.publish(
