@@ -467,3 +467,42 @@ def test_one_viewer_with_a_slow_line_does_not_spoil_the_picture_of_others(pair: 
     fill(pair, 400_000)
 
     assert pair.actions(SetReceiveBitrate, PauseDownTrack) == [PauseDownTrack("bob", "MTcamera-1")]
+
+
+def show(scene: Scene, sid: str, second: int, **members: Any) -> None:
+    """That client asks for the camera like this, and the second passes in which Alice sends 1 Mbit/s."""
+    hints = {"id": 1, "hints": [{"track": "MTcamera", **members}]}
+    say(scene, sid, "render_hints", {"type": "render_hints", "subscriber": hints})
+    scene.room.receive_statistics({SINGLE: up((125_000 * second,))}, {}, float(second))
+
+
+SMALL = {"width": 160, "height": 120}
+LARGE = {"width": 1280, "height": 720}
+
+
+def test_who_sends_one_layer_that_is_shown_small_is_asked_for_less_until_it_is_enlarged(pair: Scene) -> None:
+    show(pair, "bob", 2, render_dimensions=SMALL)
+    assert pair.actions(SetReceiveBitrate) == [SetReceiveBitrate("alice", 400_000)]
+
+    show(pair, "bob", 3, render_dimensions=LARGE)
+    assert pair.actions(SetReceiveBitrate) == [SetReceiveBitrate("alice", 3_100_000)]
+
+
+def test_the_largest_picture_counts(pair: Scene) -> None:
+    watch_camera(pair, "carol")
+    pair.actions()
+    show(pair, "bob", 2, render_dimensions=SMALL)
+    assert pair.actions(SetReceiveBitrate) == []
+
+    show(pair, "carol", 3, enabled=False)
+    assert pair.actions(SetReceiveBitrate) == [SetReceiveBitrate("alice", 400_000)]
+
+
+def test_a_line_with_room_for_a_small_picture_is_not_probed(pair: Scene) -> None:
+    """Bob's budget of 850 kbit/s has room for the 300 that it takes."""
+    fill(pair, 1_000_000)
+    show(pair, "bob", 2, render_dimensions=SMALL)
+    pair.actions()
+    deliver(pair, 5.0, 300_000)
+
+    assert pair.actions(ProbeDownlink) == []

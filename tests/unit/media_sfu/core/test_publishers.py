@@ -67,7 +67,7 @@ def test_a_limit_is_told_when_it_comes_changes_and_goes() -> None:
     room = publishers()
     room.receive_rates({SINGLE: rates(1_000_000)})
 
-    told = [room.limit({SINGLE: share}) for share in (inf, 400_000, 400_000, 500_000, inf)]
+    told = [room.limit({SINGLE: share}, {}) for share in (inf, 400_000, 400_000, 500_000, inf)]
 
     assert told == [
         [],
@@ -82,14 +82,24 @@ def test_a_limit_is_told_when_it_comes_changes_and_goes() -> None:
 def test_a_limited_video_costs_no_more_than_its_limit() -> None:
     room = publishers()
     room.receive_rates({SINGLE: rates(1_000_000)})
-    room.limit({SINGLE: 400_000})
+    room.limit({SINGLE: 400_000}, {})
 
-    assert room.is_limited(SINGLE)
+    assert room.is_slowed(SINGLE)
     assert room.costs_bps(SINGLE, 0, current=0) == (360_000,)
+
+
+def test_what_the_largest_picture_needs_is_a_limit_too() -> None:
+    """Lower than what lines take, it is no sign of slow ones."""
+    room = publishers()
+    room.receive_rates({SINGLE: rates(1_000_000)})
+
+    assert room.limit({SINGLE: 400_000}, {SINGLE: 300_000}) == [SetReceiveBitrate("carol", 400_000)]
+    assert not room.is_slowed(SINGLE)
+    assert room.limit({}, {SINGLE: inf}) == [SetReceiveBitrate("carol", 3_100_000)]
 
 
 def test_simulcast_is_never_limited() -> None:
     room = publishers()
     room.receive_rates({SIMULCAST: rates(200_000, 600_000, 2_000_000)})
 
-    assert room.limit({SIMULCAST: 400_000}) == []
+    assert room.limit({SIMULCAST: 400_000}, {SIMULCAST: 300_000}) == []

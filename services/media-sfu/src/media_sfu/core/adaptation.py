@@ -285,16 +285,21 @@ class Adaptation:
     # -- what follows for publishers
 
     def _limit_publishers(self) -> None:
-        """Tell publishers of a single layer how much the best line to a viewer takes, where that is too little."""
-        clients = self._clients.items()
-        if not self._publishers.is_limiting and all(client.video.estimate.budget_bps == inf for _, client in clients):
+        """Tell publishers of a single layer how much there is use for: what the best line to a viewer takes, and what the largest picture needs."""
+        videos = [client.video for client in self._clients.values()]
+        is_bounded = any(video.estimate.budget_bps < inf for video in videos)
+        is_sized = any(video.tells_sizes for video in videos)
+        if not (is_bounded or is_sized or self._publishers.is_limiting):
             return
         best: dict[UpTrackName, float] = {}
-        for participant_sid, client in clients:
+        largest: dict[UpTrackName, float] = {}
+        for participant_sid, client in self._clients.items():
             if (peer := self._peers.get(participant_sid)) is not None:
-                for source, share_bps in client.video.shares_bps(peer).items():
-                    best[source] = max(best.get(source, 0.0), share_bps)
-        self._actions += self._publishers.limit(best)
+                if is_bounded:
+                    _raise(best, client.video.shares_bps(peer))
+                if is_sized:
+                    _raise(largest, client.video.sizes_bps(peer))
+        self._actions += self._publishers.limit(best, largest)
 
     def _hint_publishers(self, now: float) -> None:
         """Tell publishers with simulcast which layers somebody gets."""
@@ -317,3 +322,8 @@ class Adaptation:
         label = self._clients[participant_sid].signaling.labels.get(channel)
         if text is not None and label is not None:
             self._actions.append(SendMessage(participant_sid, label, text))
+
+
+def _raise(greatest: dict[UpTrackName, float], others: Mapping[UpTrackName, float]) -> None:
+    for name, value in others.items():
+        greatest[name] = max(greatest.get(name, 0.0), value)

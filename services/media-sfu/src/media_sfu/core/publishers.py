@@ -1,16 +1,17 @@
 """
 What the publishers of a room send of their videos: how many layers, what each costs, whose tracks they are. And how much they may send at most: where the
-lines of all viewers are too slow for a video of a single layer, less than they would.
+lines of all viewers are too slow for a video of a single layer, or all of them show it small, less than they would.
 """
 
 from collections.abc import Mapping
+from math import inf
 
 from contract.media import NodePublication, NodeSubscription
 
 from media_sfu.core.actions import SetReceiveBitrate, UpTrackName
 from media_sfu.core.bandwidth.layer_costs import LayerCosts
 from media_sfu.core.bandwidth.layer_hints import SimulcastTrack
-from media_sfu.core.bandwidth.publisher_limit import AUDIO_BPS, VIDEO_BPS, limitable, receive_bps, video_limit
+from media_sfu.core.bandwidth.publisher_limit import AUDIO_BPS, VIDEO_BPS, limitable, line_limit, receive_bps
 from media_sfu.core.peer import Peer
 from media_sfu.core.statistics import UpTrackRates
 
@@ -27,6 +28,8 @@ class Publishers:
         self._layer_costs = LayerCosts()
         self._limits_bps: dict[UpTrackName, int] = {}
         """Of videos whose publishers were told to send less."""
+        self._slowed: set[UpTrackName] = set()
+        """Those of them for which all lines to viewers are too slow."""
 
     def receive_rates(self, rates: Mapping[UpTrackName, UpTrackRates]) -> None:
         """The rates of every up track; once a second."""
@@ -89,25 +92,32 @@ class Publishers:
         """Whether any publisher was told to send less than it may on free lines."""
         return bool(self._limits_bps)
 
-    def is_limited(self, source: UpTrackName) -> bool:
-        return source in self._limits_bps
+    def is_slowed(self, source: UpTrackName) -> bool:
+        """Whether its publisher was told to send less because lines are slow, so that nobody knows how much it would send."""
+        return source in self._slowed
 
-    def limit(self, best_shares_bps: Mapping[UpTrackName, float]) -> list[SetReceiveBitrate]:
+    def limit(
+        self, best_shares_bps: Mapping[UpTrackName, float], largest_sizes_bps: Mapping[UpTrackName, float]
+    ) -> list[SetReceiveBitrate]:
         """
-        Given what the best line to a viewer could give to each video that somebody shows: what is to be told to publishers of a single layer, where that
-        is too little, or no longer is.
+        Given what the best line to a viewer could give to each video that somebody shows, and what it may take for the largest size in which somebody
+        shows it (both infinite where they are not named): what is to be told to publishers of a single layer, where that is too little, or no longer is.
         """
         limits: dict[UpTrackName, int] = {}
-        for name, share_bps in best_shares_bps.items():
+        slowed: set[UpTrackName] = set()
+        for name in best_shares_bps.keys() | largest_sizes_bps.keys():
             publisher = self._peers.get(name.publisher_sid)
             if publisher is None or not limitable(publisher.applied.up_tracks.values()):
                 continue
             rates = self._rates.get(name)
             sent_bps = max(rates.quality.bitrate_bps if rates is not None else 0, self._limits_bps.get(name, 0))
-            if (limit := video_limit(share_bps, sent_bps)) is not None:
-                limits[name] = limit
+            by_line, by_size = line_limit(best_shares_bps.get(name, inf), sent_bps), largest_sizes_bps.get(name, inf)
+            if by_line < by_size:
+                slowed.add(name)
+            if (limit := min(by_line, by_size)) < inf:
+                limits[name] = round(limit)
         changed = {name.publisher_sid for name, _ in limits.items() ^ self._limits_bps.items()}
-        self._limits_bps = limits
+        self._limits_bps, self._slowed = limits, slowed
         told = {name.publisher_sid: AUDIO_BPS + limit for name, limit in limits.items()}
         return [
             SetReceiveBitrate(sid, told.get(sid, receive_bps(self._peers[sid].applied.up_tracks.values())))

@@ -14,7 +14,7 @@ from media_sfu.core.actions import Action, UpTrackName
 from media_sfu.core.bandwidth.allocation import RANKS, Candidate, allocate, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
 from media_sfu.core.bandwidth.profile import SwitchOff, VideoProfile
-from media_sfu.core.bandwidth.publisher_limit import shares_bps
+from media_sfu.core.bandwidth.publisher_limit import shares_bps, size_limit
 from media_sfu.core.forwarding import Forwarding
 from media_sfu.core.media_signaling import Dimensions, RenderHint
 from media_sfu.core.peer import Down, Peer
@@ -120,6 +120,21 @@ class SubscribedVideo:
             best[source] = max(best.get(source, 0.0), share_bps)
         return best
 
+    @property
+    def tells_sizes(self) -> bool:
+        """Whether it has told how large it shows anything."""
+        return bool(self._hints or self.profile.render_dimensions)
+
+    def sizes_bps(self, peer: Peer) -> dict[UpTrackName, float]:
+        """What each video that it gets may take for the size in which it shows it; infinity for all of it."""
+        sizes: dict[UpTrackName, float] = {}
+        for track in flowing_video(peer):
+            if self.forwarding.layer(track.id) is not None:
+                source = peer.applied.down_tracks[track.id].source
+                size_bps = size_limit(self._dimensions(track, self._priority(track)))
+                sizes[source] = max(sizes.get(source, 0.0), size_bps)
+        return sizes
+
     def _forget_ended(self, peer: Peer) -> None:
         if self._hints or self._priorities:
             current = {subscription.id for subscription in peer.desired.subscriptions}
@@ -137,13 +152,16 @@ class SubscribedVideo:
 
     def _candidate(self, subscription: NodeSubscription, down: Down) -> Candidate:
         priority = self._priority(subscription)
-        hint = self._hints.get(subscription.id)
-        dimensions = hint.dimensions if hint is not None else None
-        if dimensions is None:
-            dimensions = self.profile.render_dimensions.get(priority)
-        layer = wanted_layer(self._publishers.layers(down.source), dimensions)
+        layer = wanted_layer(self._publishers.layers(down.source), self._dimensions(subscription, priority))
         current = self.forwarding.layer(subscription.id)
         return Candidate(subscription.id, priority, layer, self._publishers.costs_bps(down.source, layer, current))
+
+    def _dimensions(self, subscription: NodeSubscription, priority: TrackPriority) -> Dimensions | None:
+        """How large it shows a track, if it told."""
+        hint = self._hints.get(subscription.id)
+        if hint is not None and hint.dimensions is not None:
+            return hint.dimensions
+        return self.profile.render_dimensions.get(priority)
 
     def _latest_speakers_first(self, tracks: Iterable[NodeSubscription]) -> list[NodeSubscription]:
         """Of tracks with equal priorities, those of who spoke last count most (the SDK's "N-loudest policy")."""
@@ -161,8 +179,8 @@ class SubscribedVideo:
         return priority
 
     def _wanted_bps(self, peer: Peer, shown: Sequence[Candidate]) -> float:
-        """A video whose publisher was told to send less would take nobody knows how much."""
-        if any(self._publishers.is_limited(peer.applied.down_tracks[candidate.id].source) for candidate in shown):
+        """A video whose publisher was told to send less, as lines are slow, would take nobody knows how much."""
+        if any(self._publishers.is_slowed(peer.applied.down_tracks[candidate.id].source) for candidate in shown):
             return inf
         wanted = sorted((candidate.layers_bps[-1] for candidate in shown), reverse=True)
         return min(sum(wanted[: self.profile.max_tracks]), self.profile.max_subscription_bandwidth or inf)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from media_sfu.core.bandwidth.publisher_limit import limitable, receive_bps, shares_bps, video_limit
+from media_sfu.core.bandwidth.publisher_limit import limitable, line_limit, receive_bps, shares_bps, size_limit
+from media_sfu.core.media_signaling import Dimensions
 from media_sfu.forwarder import UpTrackParameters
 
 CAMERA = UpTrackParameters("video", 90000, (1,), (), {}, {}, {})
@@ -47,13 +48,28 @@ def test_a_video_may_have_what_the_others_leave(budget: float, lowest: list[int]
 @pytest.mark.parametrize(
     ("share", "sent", "limit"),
     [
-        (inf, 1_000_000, None),
+        (inf, 1_000_000, inf),
         (340_000, 1_000_000, 306_000),
         (50_000, 1_000_000, 150_000),
-        (1_000_000, 400_000, None),
+        (1_000_000, 400_000, inf),
         (1_000_000, 500_000, 900_000),
-        (4_000_000, 3_000_000, None),
+        (4_000_000, 3_000_000, inf),
     ],
 )
-def test_a_limit_is_what_the_best_line_takes(share: float, sent: float, limit: int | None) -> None:
-    assert video_limit(share, sent) == limit
+def test_a_limit_is_what_the_best_line_takes(share: float, sent: float, limit: float) -> None:
+    assert line_limit(share, sent) == limit
+
+
+@pytest.mark.parametrize(
+    ("shown", "limit"),
+    [
+        (None, inf),
+        (Dimensions(width=50, height=40), 300_000),
+        (Dimensions(width=320, height=240), 300_000),
+        (Dimensions(width=320, height=241), 1_000_000),
+        (Dimensions(width=853, height=480), 1_000_000),
+        (Dimensions(width=1024, height=720), inf),
+    ],
+)
+def test_a_small_picture_needs_twice_what_its_simulcast_layer_would(shown: Dimensions | None, limit: float) -> None:
+    assert size_limit(shown) == limit

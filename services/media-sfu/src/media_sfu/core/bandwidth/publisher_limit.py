@@ -1,11 +1,14 @@
 """
 How much a publisher may send. A video of one layer has no smaller one to fall back to: where the line of everybody who sees it is too slow for it, the
-publisher shall send less, instead of a picture that is switched off or falls to pieces. Pure: no state.
+publisher shall send less, instead of a picture that is switched off or falls to pieces; where everybody shows it small, less too. Pure: no state.
 """
 
 from collections.abc import Iterable, Sequence
 from math import inf
 
+from media_sfu.core.bandwidth.allocation import wanted_layer
+from media_sfu.core.bandwidth.layer_costs import NOMINAL_BPS
+from media_sfu.core.media_signaling import Dimensions
 from media_sfu.forwarder import UpTrackParameters
 
 AUDIO_BPS = 100_000
@@ -16,6 +19,8 @@ LEAST_VIDEO_BPS = 150_000
 """Below this a camera shows nothing worth its place."""
 HEADROOM = 0.9
 """Of a viewer's share: for what is sent again, and for rates that rise and fall."""
+GENEROSITY = 2.0
+"""A picture that is shown small may take so many times what the simulcast layer of that size would: it is a larger one, and shall soon be sharp when enlarged."""
 PLENTY = 2.0
 """A limit of so many times what is sent limits nothing."""
 
@@ -41,9 +46,15 @@ def shares_bps(budget_bps: float, lowest_bps: Sequence[int]) -> list[float]:
     return [max(budget_bps / len(lowest_bps), budget_bps - (total - own)) for own in lowest_bps]
 
 
-def video_limit(share_bps: float, sent_bps: float) -> int | None:
-    """The limit for a video of which the best line to a viewer has room for `share_bps`; None when it needs none."""
-    if share_bps == inf:
-        return None
-    limit = max(LEAST_VIDEO_BPS, round(share_bps * HEADROOM))
-    return None if limit >= min(VIDEO_BPS, PLENTY * sent_bps) else limit
+def line_limit(share_bps: float, sent_bps: float) -> float:
+    """The limit for a video of which the best line to a viewer has room for `share_bps`; infinity when it needs none."""
+    limit = max(LEAST_VIDEO_BPS, round(share_bps * HEADROOM)) if share_bps < inf else inf
+    return limit if limit < min(VIDEO_BPS, PLENTY * sent_bps) else inf
+
+
+def size_limit(shown: Dimensions | None) -> float:
+    """The limit for a video that is shown this large at most; infinity when it needs none, or the size is not known."""
+    if shown is None:
+        return inf
+    limit = GENEROSITY * NOMINAL_BPS[wanted_layer(len(NOMINAL_BPS), shown)]
+    return limit if limit < VIDEO_BPS else inf
