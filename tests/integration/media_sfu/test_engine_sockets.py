@@ -244,6 +244,28 @@ async def test_a_wildcard_socket_answers_from_the_address_that_was_used(open_eng
     assert {remote for remote, _ in await collect(bob, 20)} == {(addressed, engine.port)}
 
 
+async def test_media_leaves_from_the_address_that_the_client_last_checked(open_engine, join):
+    engine = open_engine("0.0.0.0")
+    alice, bob = join(engine), join(engine)
+    subscribe(engine, alice, bob)
+    seq = 0
+
+    async def sender(addressed: str) -> str:
+        """Whom bob gets media from, after a check to this address."""
+        nonlocal seq
+        seq += 1
+        bob.sock.sendto(b"\x00\x01check", (addressed, engine.port))
+        await events(engine)
+        alice.send(frame(1, first=seq)[0], ("127.0.0.1", engine.port))
+        [(remote, _)] = await collect(bob, 1)
+        return remote[0]
+
+    async with asyncio.timeout(10):
+        for addressed in "127.0.0.3", "127.0.0.4", "127.0.0.3":
+            while await sender(addressed) != addressed:
+                pass  # a batch was under way: the next check counts
+
+
 async def test_a_stranger_is_answered_from_the_address_that_it_used(open_engine):
     engine = open_engine("0.0.0.0")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
