@@ -144,3 +144,33 @@ async def test_a_camera_without_simulcast_is_made_to_fit_the_line_of_its_only_vi
 
     print(f"to bob: {line}, {line.lost - before[0]} lost of {line.carried - before[1]} at the end")
     assert await switched_off(bob) == []
+
+
+async def video_target_bps(tab: Tab) -> float:
+    """What the browser means to send of its only video."""
+    streams = await tab.call("statistics", "outbound-rtp")
+    return sum(float(stream.get("targetBitrate", 0)) for stream in streams if stream["kind"] == "video")
+
+
+async def test_a_camera_without_simulcast_sends_less_while_everybody_shows_it_small(
+    roomwire: Roomwire, room_name: str, open_tab: OpenTab
+) -> None:
+    alice, bob = await open_tab("alice"), await open_tab("bob")
+    camera = video("alice-camera", source=1, width=640, height=480, fps=24)
+    await alice.connect(roomwire.token("alice"), tracks=[camera], ws_server=roomwire.ws_server, name=room_name)
+    profile = everything_shown("grid")
+    await bob.connect(roomwire.token("bob"), ws_server=roomwire.ws_server, name=room_name, bandwidthProfile=profile)
+    await bob.sees("alice-camera", PEOPLE["alice"])
+
+    async def aims_at(least_bps: float, most_bps: float) -> bool:
+        return least_bps <= await video_target_bps(alice) <= most_bps
+
+    await until(lambda: aims_at(700_000, inf), "alice sends a large picture")
+    started = time.monotonic()
+    await bob.call("prefer", "alice-camera", 160, 120)
+    await until(lambda: aims_at(1, 400_000), "alice sends a small picture")
+    small = time.monotonic()
+    await bob.sees("alice-camera", PEOPLE["alice"])
+    await bob.call("prefer", "alice-camera", 1280, 720)
+    await until(lambda: aims_at(700_000, inf), "alice sends a large picture again")
+    print(f"less after {small - started:.1f} s, all of it again {time.monotonic() - small:.1f} s later")
