@@ -41,12 +41,10 @@ def test_a_layer_costs_at_least_as_much_as_the_one_below() -> None:
     assert room.costs_bps(SIMULCAST, 1, current=1) == (900_000, 900_000)
 
 
-def test_layers_are_those_announced_and_flow_when_they_are_sent() -> None:
+def test_layers_are_those_announced() -> None:
     room = publishers()
     assert (room.layers(SIMULCAST), room.layers(SINGLE), room.layers(UpTrackName("nobody", "camera"))) == (3, 1, 1)
-
-    room.receive_rates({SIMULCAST: rates(200_000, 0, 2_000_000)})
-    assert room.simulcast_tracks(ALICE) == {SIMULCAST: SimulcastTrack("MTalice-camera", 3, frozenset({0, 2}))}
+    assert room.simulcast_tracks(ALICE) == {SIMULCAST: SimulcastTrack("MTalice-camera", 3)}
 
 
 def test_tracks_are_found_by_their_sids() -> None:

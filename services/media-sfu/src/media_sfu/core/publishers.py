@@ -77,13 +77,8 @@ class Publishers:
             parameters = peer.applied.up_tracks.get(publication.client_track_id)
             if parameters is not None and len(parameters.ssrcs) > 1:
                 name = UpTrackName(peer.participant_sid, publication.client_track_id)
-                tracks[name] = SimulcastTrack(publication.track_sid, len(parameters.ssrcs), self._flowing(name))
+                tracks[name] = SimulcastTrack(publication.track_sid, len(parameters.ssrcs))
         return tracks
-
-    def _flowing(self, name: UpTrackName) -> frozenset[int]:
-        rates = self._rates.get(name)
-        layers_bps = rates.layers_bps if rates is not None else ()
-        return frozenset(index for index, bps in enumerate(layers_bps) if bps > 0)
 
     # -- what they may send
 

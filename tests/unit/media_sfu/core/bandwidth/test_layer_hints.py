@@ -6,10 +6,7 @@ from media_sfu.core.bandwidth.layer_hints import LayerHint, LayerHints, Simulcas
 
 CAMERA, SCREEN = UpTrackName("alice", "camera"), UpTrackName("alice", "screen")
 OTHER = UpTrackName("carol", "camera")
-TRACKS = {
-    name: SimulcastTrack(f"MT{name.publisher_sid}-{name.client_track_id}", 3, frozenset({0, 1, 2}))
-    for name in (CAMERA, SCREEN, OTHER)
-}
+TRACKS = {name: SimulcastTrack(f"MT{name.publisher_sid}-{name.client_track_id}", 3) for name in (CAMERA, SCREEN, OTHER)}
 
 
 @pytest.fixture
@@ -21,24 +18,34 @@ def hints() -> LayerHints:
 
 
 def test_a_publisher_is_asked_of_one_track_at_a_time(hints: LayerHints) -> None:
-    targets = {CAMERA: {0}, SCREEN: {1}, OTHER: {0, 2}}
+    targets = {CAMERA: {0}, SCREEN: {1}, OTHER: set()}
     hints.hints_to_send(TRACKS, targets, 1.0)
     assert hints.hints_to_send(TRACKS, targets, 4.0) == [
         LayerHint("alice", 1, "MTalice-camera", (True, False, False)),
-        LayerHint("carol", 2, "MTcarol-camera", (True, False, True)),
+        LayerHint("carol", 2, "MTcarol-camera", (False, False, False)),
     ]
 
     assert hints.hints_to_send(TRACKS, targets, 5.0) == []
     hints.receive_result(CAMERA, 1, "OK", 5.1)
-    assert hints.hints_to_send(TRACKS, targets, 6.0) == [LayerHint("alice", 3, "MTalice-screen", (False, True, False))]
+    assert hints.hints_to_send(TRACKS, targets, 6.0) == [LayerHint("alice", 3, "MTalice-screen", (True, True, False))]
 
 
-def test_below_a_layer_that_does_not_flow_all_stay_on(hints: LayerHints) -> None:
-    tracks = {CAMERA: SimulcastTrack("MTalice-camera", 3, frozenset({0}))}
-    hints.hints_to_send(tracks, {CAMERA: {1}}, 1.0)
+@pytest.mark.parametrize(
+    ("targets", "layers"),
+    [
+        (set(), (False, False, False)),
+        ({0}, (True, False, False)),
+        ({1}, (True, True, False)),
+        ({0, 1}, (True, True, False)),
+    ],
+)
+def test_all_layers_up_to_the_highest_that_somebody_gets_are_on(
+    hints: LayerHints, targets: set[int], layers: tuple[bool, ...]
+) -> None:
+    hints.hints_to_send(TRACKS, {CAMERA: targets, SCREEN: {2}, OTHER: {2}}, 1.0)
 
-    assert hints.hints_to_send(tracks, {CAMERA: {1}}, 4.0) == [
-        LayerHint("alice", 1, "MTalice-camera", (True, True, False))
+    assert hints.hints_to_send(TRACKS, {CAMERA: targets, SCREEN: {2}, OTHER: {2}}, 4.0) == [
+        LayerHint("alice", 1, "MTalice-camera", layers)
     ]
 
 

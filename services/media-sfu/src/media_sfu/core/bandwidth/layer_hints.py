@@ -9,11 +9,10 @@ from media_sfu.core.bandwidth.publisher_hints import PublisherHints
 
 @dataclass(frozen=True, slots=True)
 class SimulcastTrack:
-    """A video up track of several layers, and which of them flow, low to high from 0."""
+    """A video up track of several layers."""
 
     track_sid: str
     layers: int
-    flowing: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class LayerHints:
         """
         self._tracks = {name: self._tracks.get(name) or PublisherHints(track.layers) for name, track in tracks.items()}
         for name, track in tracks.items():
-            self._tracks[name].want(_needed_layers(track, targets.get(name, frozenset())), now)
+            self._tracks[name].want(_needed_layers(track.layers, targets.get(name, frozenset())), now)
         busy = {name.publisher_sid for name, hints in self._tracks.items() if hints.is_waiting(now)}
         to_send: list[LayerHint] = []
         for name, hints in self._tracks.items():
@@ -73,7 +72,10 @@ class LayerHints:
         self._tracks = {name: hints for name, hints in self._tracks.items() if name.publisher_sid != publisher_sid}
 
 
-def _needed_layers(track: SimulcastTrack, targets: Set[int]) -> tuple[bool, ...]:
-    """Those that somebody gets; and below one that does not flow, all others, as nobody knows whether it ever will."""
-    missing = max(targets - track.flowing, default=0)
-    return tuple(index in targets or index < missing for index in range(track.layers))
+def _needed_layers(layers: int, targets: Set[int]) -> tuple[bool, ...]:
+    """
+    All up to the highest that somebody gets: to the lower ones a subscriber falls back whose line gets slow, at once, and nobody knows whether a
+    publisher has the bandwidth for the highest. The stock SDK's own tests expect it so too.
+    """
+    highest = max(targets, default=-1)
+    return tuple(index <= highest for index in range(layers))
