@@ -39,6 +39,14 @@ def test_every_client_message_is_read(text: str, kind: type) -> None:
     assert isinstance(parse(text), kind)
 
 
+def test_quality_of_the_others_may_be_asked_for_at_level_null() -> None:
+    """So the SDK does for `networkQuality: {local: 1, remote: null}`."""
+    message = parse('{"type":"network_quality","reportLevel":1,"remoteReportLevel":null}')
+
+    assert isinstance(message, QualityInputs)
+    assert (message.report_level, message.remote_report_level) == (1, 0)
+
+
 def test_a_render_hint_may_lack_a_member() -> None:
     message = parse(
         '{"type":"render_hints","subscriber":{"id":1,"hints":['

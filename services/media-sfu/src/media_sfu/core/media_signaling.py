@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from contract.model import Message
 from contract.rooms import TrackPriority
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 CHANNELS = (
     "active_speaker",
@@ -101,12 +101,17 @@ class IceReport(Message):
 
 
 class QualityInputs(Message):
-    """Sent about every second after each answer. Only `ice` is reliable in current browsers. Detail levels: 1 to 3, and 0 to 3."""
+    """
+    Sent about every second after each answer. Only `ice` is reliable in current browsers. Detail levels: 1 to 3, and 0 to 3; null, which the SDK passes on
+    from the application, is none.
+    """
 
     type: Literal["network_quality"]
     ice: IceReport | None = None
     report_level: int = Field(default=1, alias="reportLevel")
-    remote_report_level: int = Field(default=0, alias="remoteReportLevel")
+    remote_report_level: Annotated[int, BeforeValidator(lambda level: level or 0)] = Field(
+        default=0, alias="remoteReportLevel"
+    )
 
 
 ClientMessage = Ready | TrackPriorityChanged | RenderHints | PublisherHintsAnswered | ClientReset | QualityInputs
