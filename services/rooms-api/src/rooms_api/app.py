@@ -21,7 +21,8 @@ from service_kit.serving import background
 from rooms_api.clock import Clock
 from rooms_api.core.change import Change
 from rooms_api.handlers import Handlers
-from rooms_api.loops import repeat
+from rooms_api.lookout import Lookout
+from rooms_api.loops import keep_watch
 from rooms_api.lost_sessions import CHECK_PERIOD_S, LostSessions
 from rooms_api.media_links import PATH as MEDIA
 from rooms_api.media_links import MediaLinks
@@ -70,6 +71,7 @@ log = structlog.get_logger()
 
 FORWARD_TIMEOUT_S = 10.0
 MEDIA_PERIOD_S = 1.0
+MEDIA_LONGEST_S = 20.0
 
 
 def build(
@@ -81,18 +83,23 @@ def build(
     check_period_s: float = CHECK_PERIOD_S,
 ) -> FastAPI:
     """The application. Its lifespan runs the bus side and the timers; bus and database are the caller's to close, after it."""
+
+    def lookout(longest_s: float) -> Lookout:
+        return Lookout(lambda: database.writes, clock, longest_s)
+
     store = RoomStore(database, Quotas(settings.max_concurrent_rooms, settings.max_concurrent_participants))
-    outbox = Outbox(bus, store, clock)
+    outbox = Outbox(bus, store, clock, lookout)
     webhooks = Webhooks(
         CallbackStore(database),
         WebhookClient(settings.allow_private_callbacks),
         bus_signer(bus),
         clock,
+        lookout,
         Patience(settings.callback_retry_hours * 3600, settings.callback_log_days * 86400),
     )
     announcer = _Announcer(outbox, webhooks)
     service = RoomService(store, announcer, clock, Policy(settings.ad_hoc_rooms, ad_hoc_settings(settings)))
-    timers = Timers(service, store, bus, clock, grace_s)
+    timers = Timers(service, store, bus, clock, lookout, grace_s)
     lost_sessions = LostSessions(service, store, bus, check_period_s)
     authenticator = Authenticator(bus, clock)
     issuer = httpx.AsyncClient(base_url=settings.issuer_url, timeout=FORWARD_TIMEOUT_S, trust_env=False)
@@ -104,13 +111,9 @@ def build(
     composition_queue = CompositionQueue(database)
     transcriptions = TranscriptionStore(database)
 
-    async def remove_media() -> None:
+    async def advance_media() -> None:
         await files.remove_deleted(clock.wall())
-
-    async def fail_transcriptions() -> None:
         await transcriptions.fail_unheard(clock.wall())
-
-    async def advance_compositions() -> None:
         await composition_queue.advance(clock.wall())
 
     insights = InsightsQueries(database, settings.insights_retention_days * DAY_S)
@@ -130,9 +133,7 @@ def build(
             audit.run(),
             webhooks.run(),
             telemetry.run(),
-            repeat(MEDIA_PERIOD_S, remove_media),
-            repeat(MEDIA_PERIOD_S, advance_compositions),
-            repeat(MEDIA_PERIOD_S, fail_transcriptions),
+            keep_watch(MEDIA_PERIOD_S, advance_media, lookout(MEDIA_LONGEST_S)),
         )
         async with issuer, background(*loops):
             yield

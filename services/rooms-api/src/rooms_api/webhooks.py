@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from rooms_api.clock import Clock
 from rooms_api.core.receivers import Capacity, Connection, Receivers
 from rooms_api.core.webhook import BadUrl, FailureReason, failure_of, make_request, retry_delay_s
-from rooms_api.loops import repeat
+from rooms_api.lookout import Lookout
+from rooms_api.loops import keep_watch, repeat
 from rooms_api.metrics import (
     CALLBACK_DELIVERY,
     CALLBACK_FAILURES,
@@ -37,6 +38,8 @@ Sign = Callable[[str, str], Awaitable[str]]
 """The signature of a text by an account's auth token. Raises `BusUnavailable`."""
 
 PERIOD_S = 0.25
+LONGEST_S = 5.0
+"""A replica that dies leaves what it has just committed to the others, who need not know of it yet. Its leases they do."""
 """Deadlines and other replicas' commits are looked for this often; our own commits wake us."""
 LEASE_S = 6.0
 RENEWAL_S = 1.5
@@ -48,6 +51,7 @@ FINISH_S = 3.0
 """At the end, tries that run have this long to hear their answer."""
 CLEANING_S = 600.0
 MEASURING_S = 5.0
+MEASURING_LONGEST_S = 15.0
 IN_A_ROW = 20
 """Callbacks that a stream sends before it queues again."""
 
@@ -86,7 +90,13 @@ class Webhooks:
     """Runs until cancelled. `wake` it after a commit that owes something."""
 
     def __init__(
-        self, store: CallbackStore, client: WebhookClient, sign: Sign, clock: Clock, patience: Patience
+        self,
+        store: CallbackStore,
+        client: WebhookClient,
+        sign: Sign,
+        clock: Clock,
+        lookout: Callable[[float], Lookout],
+        patience: Patience,
     ) -> None:
         self._store = store
         self._client = client
@@ -96,6 +106,7 @@ class Webhooks:
         self._runs: dict[str, _Run] = {}
         self._receivers = Receivers()
         self._due = asyncio.Event()
+        self._lookout = lookout
         self._stopping = False
 
     def wake(self) -> None:
@@ -112,21 +123,23 @@ class Webhooks:
         """Deliver until cancelled; then finish what is being sent, and give everything back."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(repeat(PERIOD_S, self.take_due, self._due))
+                tasks.create_task(keep_watch(PERIOD_S, self.take_due, self._lookout(LONGEST_S), self._due))
                 tasks.create_task(repeat(RENEWAL_S, self.renew))
                 tasks.create_task(repeat(CLEANING_S, self.clean))
-                tasks.create_task(repeat(MEASURING_S, self.measure))
+                tasks.create_task(keep_watch(MEASURING_S, self.measure, self._lookout(MEASURING_LONGEST_S)))
         finally:
             await self._stop()
 
-    async def take_due(self) -> None:
-        """Claim what is due, as far as there are connections for it."""
+    async def take_due(self) -> float | None:
+        """Claim what is due, as far as there are connections for it. Returns when there will be more, which may have been in the past."""
         begun = self._clock.monotonic()
         now = self._clock.wall()
         # Not those that run: their lease may have run out unnoticed.
-        for claim in await self._store.claim(now, now + LEASE_S, self._capacity(), frozenset(self._runs)):
+        claims, due_at = await self._store.claim(now, now + LEASE_S, self._capacity(), frozenset(self._runs))
+        for claim in claims:
             run = self._runs[claim.stream] = _Run(claim, begun + LEASE_S)
             run.task = asyncio.create_task(self._work(run))
+        return now if self._runs else due_at  # connections come free, and receivers count as slow, at any time
 
     async def renew(self) -> None:
         """Prolong the leases of the streams that are being worked on."""

@@ -160,14 +160,20 @@ class CallbackStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, now: float, until: float, capacity: Capacity, but: Collection[str]) -> list[Claim]:
-        """Take streams that are due, the longest overdue first and not those in `but`, under a lease that ends at `until`."""
+    async def claim(
+        self, now: float, until: float, capacity: Capacity, but: Collection[str]
+    ) -> tuple[list[Claim], float | None]:
+        """
+        Take streams that are due, the longest overdue first and not those in `but`, under a lease that ends at `until`. Returns also when the first of
+        those streams is due, which may have been in the past; None when there is none.
+        """
         if capacity.is_used_up:
-            return []
-        query = _due(now, capacity, but).limit(1)
-        if await self._database.read(lambda c: c.execute(query).first()) is None:
-            return []
-        return await self._database.write(lambda c: _claim(c, now, until, capacity, but))
+            return [], None
+        query = _streams(capacity, but).limit(1)
+        first = await self._database.read(lambda c: c.execute(query).first())
+        if first is None or first.due_at > now:
+            return [], first.due_at if first is not None else None
+        return await self._database.write(lambda c: _claim(c, now, until, capacity, but)), first.due_at
 
     async def renew(self, claims: Collection[Claim], until: float) -> set[str]:
         """Prolong leases. Returns the streams of those that still hold."""
@@ -273,12 +279,12 @@ class CallbackStore:
             pass
 
 
-def _due(now: float, capacity: Capacity, taken: Collection[str]) -> Select[Any]:
+def _streams(capacity: Capacity, taken: Collection[str]) -> Select[Any]:
+    """Those that may be taken when they are due, the first due first."""
     receiver, only = callback_streams.c.receiver, capacity.only
     return (
-        select(callback_streams.c.stream, receiver)
+        select(callback_streams.c.stream, receiver, callback_streams.c.due_at)
         .where(
-            callback_streams.c.due_at <= now,
             receiver.not_in(capacity.excluded) if only is None else receiver.in_(only),
             callback_streams.c.stream.not_in(taken),
         )
@@ -289,7 +295,8 @@ def _due(now: float, capacity: Capacity, taken: Collection[str]) -> Select[Any]:
 def _claim(connection: Connection, now: float, until: float, capacity: Capacity, but: Collection[str]) -> list[Claim]:
     claims: dict[str, Claim] = {}
     while not capacity.is_used_up:
-        query = _due(now, capacity, [*but, *claims]).limit(SCANNED).with_for_update(skip_locked=True)
+        due = _streams(capacity, [*but, *claims]).where(callback_streams.c.due_at <= now)
+        query = due.limit(SCANNED).with_for_update(skip_locked=True)
         found = connection.execute(query).all()
         for row in found:
             if capacity.take(row.receiver):

@@ -32,6 +32,8 @@ class Database:
         self._engine = engine
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = _Threads(engine) if engine.dialect.name == "sqlite" else None
+        self.writes = 0
+        """Transactions that were committed here: whoever looks for work finds none without a new one, but what becomes due, and what others write."""
 
     @classmethod
     async def open(cls, url: str | None, data: Path) -> "Database":
@@ -60,9 +62,12 @@ class Database:
 
     async def _write(self, work: Work[T]) -> T:
         if self._threads is not None:
-            return await self._threads.write(work)
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+            result = await self._threads.write(work)
+        else:
+            async with self._engine.begin() as connection:
+                result = await connection.run_sync(work)
+        self.writes += 1
+        return result
 
     async def time(self) -> float | None:
         """What the database's own clock shows, in epoch seconds. None on SQLite, which has none but this machine's."""

@@ -123,6 +123,11 @@ class RoomStore:
         query = select(participants.c.room_sid).where(participants.c.sid == participant_sid)
         return await self._database.read(lambda c: c.scalar(query))
 
+    async def next_timeout(self) -> float | None:
+        """The earliest timeout of a room."""
+        query = select(rooms.c.next_timeout).where(rooms.c.next_timeout.is_not(None)).order_by(rooms.c.next_timeout)
+        return await self._database.read(lambda c: c.scalar(query.limit(1)))
+
     async def due(self, now: float, limit: int = 100) -> list[str]:
         """SIDs of rooms with a timeout at or before `now`, the longest overdue first."""
         query = select(rooms.c.sid).where(rooms.c.next_timeout <= now).order_by(rooms.c.next_timeout).limit(limit)
@@ -260,6 +265,11 @@ class RoomStore:
             connection.execute(self._upserts[table], rows)
 
     # -- outbox ----------------------------------------------------------------------------------------------------------------------
+
+    async def oldest_unpublished(self) -> float | None:
+        """When the oldest event was committed that is not known to be published."""
+        query = select(outbox.c.created_at).order_by(outbox.c.created_at).limit(1)
+        return await self._database.read(lambda c: c.scalar(query))
 
     async def unpublished(self, before: float, limit: int = 200) -> list[Unpublished]:
         """Events committed before `before` and not known to be published, each room's in order."""
