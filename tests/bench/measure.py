@@ -139,9 +139,9 @@ class Run:
         settle(seconds)
         last, used = self._generator.reading(), _CpuTimes.read(pids) - used
         window = window_between(first, last)
-        if window.authentication_failures or window.foreign_payloads or not window.received:
+        if window.totals.authentication_failures or window.totals.foreign_payloads or not window.received:
             raise Void(
-                f"received {window.received}; of those looked into, not authentic {window.authentication_failures}, not ours {window.foreign_payloads}"
+                f"received {window.received}; of those looked into, not authentic {window.totals.authentication_failures}, not ours {window.totals.foreign_payloads}"
             )
         return self._row(name or self._scenario.name, window, used, pids)
 
@@ -164,7 +164,7 @@ class Run:
             late_percent=100 * window.late_ticks / max(1, window.ticks),
             others_percent=max(0.0, used.percent(used.sfu_core_s - used.sfu_s)),
             generator_others_percent=max(0.0, used.percent(used.generator_core_s - used.generator_s)),
-            unread=window.queue_drops,
+            unread=window.totals.queue_drops,
         )
 
     def ramp(self, seconds: float) -> Iterator[Row]:

@@ -3,26 +3,36 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from roomwire.load_test.engine import Endpoint, Engine, Pace, ReceivedStream, SentStream
 from roomwire.load_test.latency import difference
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all endpoints."""
+
+    plis: int
+    authentication_failures: int
+    foreign_payloads: int
+    send_failures: int
+    queue_drops: int
+
+    def since(self, former: "Totals") -> "Totals":
+        """What came to them since then."""
+        return Totals(*(getattr(self, field.name) - getattr(former, field.name) for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """Totals at a moment. `sent` and `received` are by endpoint and SSRC."""
+    """Everything that was counted until a moment. `sent` and `received` are by endpoint and SSRC."""
 
     time_s: float
     cpu_s: float
     sent: dict[tuple[int, int], SentStream]
     received: dict[tuple[int, int], ReceivedStream]
-    plis: int
-    nacks: int
-    authentication_failures: int
-    foreign_payloads: int
-    send_failures: int
-    queue_drops: int
+    totals: Totals
     latency: list[int]
     pace: Pace
 
@@ -48,12 +58,13 @@ def take_reading(engine: Engine, endpoints: Sequence[Endpoint]) -> Reading:
         cpu_s=sum(os.times()[:2]),
         sent={(e.index, stream.ssrc): stream for e in endpoints for stream in e.sent_streams()},
         received={(e.index, stream.ssrc): stream for e in endpoints for stream in e.received_streams()},
-        plis=sum(counter.pli_received for counter in counters),
-        nacks=sum(counter.nack_received for counter in counters),
-        authentication_failures=sum(counter.authentication_failures for counter in counters),
-        foreign_payloads=sum(counter.foreign_payloads for counter in counters),
-        send_failures=sum(counter.send_failures for counter in counters),
-        queue_drops=sum(counter.queue_drops for counter in counters),
+        totals=Totals(
+            plis=sum(counter.pli_received for counter in counters),
+            authentication_failures=sum(counter.authentication_failures for counter in counters),
+            foreign_payloads=sum(counter.foreign_payloads for counter in counters),
+            send_failures=sum(counter.send_failures for counter in counters),
+            queue_drops=sum(counter.queue_drops for counter in counters),
+        ),
         latency=engine.latency_histogram(),
         pace=engine.pace(),
     )
@@ -76,12 +87,7 @@ class Window:
     reordered: int
     nacked: int
     recovered: int
-    plis: int
-    nacks: int
-    authentication_failures: int
-    foreign_payloads: int
-    send_failures: int
-    queue_drops: int
+    totals: Totals
     latency: list[int]
     ticks: int
     late_ticks: int
@@ -107,9 +113,6 @@ def window_between(first: Reading, last: Reading) -> Window:
     def grown(name: str) -> int:
         return sum(getattr(new, name) - (getattr(old, name) if old else 0) for new, old in pairs)
 
-    def since(name: str) -> int:
-        return int(getattr(last, name) - getattr(first, name))
-
     return Window(
         seconds=seconds,
         cpu_share=(last.cpu_s - first.cpu_s) / seconds if seconds else 0.0,
@@ -124,12 +127,7 @@ def window_between(first: Reading, last: Reading) -> Window:
         reordered=grown("reordered"),
         nacked=grown("nacked"),
         recovered=grown("recovered"),
-        plis=since("plis"),
-        nacks=since("nacks"),
-        authentication_failures=since("authentication_failures"),
-        foreign_payloads=since("foreign_payloads"),
-        send_failures=since("send_failures"),
-        queue_drops=since("queue_drops"),
+        totals=last.totals.since(first.totals),
         latency=difference(last.latency, first.latency),
         ticks=last.pace.ticks - first.pace.ticks,
         late_ticks=last.pace.late - first.pace.late,

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from roomwire.load_test.engine import Pace, ReceivedStream, SentStream
-from roomwire.load_test.reading import Reading, window_between
+from roomwire.load_test.reading import Reading, Totals, window_between
 
 STREAM = ReceivedStream(
     ssrc=7,
@@ -18,7 +18,8 @@ STREAM = ReceivedStream(
     silence_s=0.0,
 )
 SENT = SentStream(ssrc=1, payload_type=96, packets=50, octets=5000, frames=10, keyframes=1, retransmitted=0)
-EMPTY = Reading(0.0, 0.0, {}, {}, 0, 0, 0, 0, 0, 0, [0, 0], Pace(0, 0, 0.0, 0))
+NONE = Totals(0, 0, 0, 0, 0)
+EMPTY = Reading(0.0, 0.0, {}, {}, NONE, [0, 0], Pace(0, 0, 0.0, 0))
 
 
 def test_loss_is_what_was_expected_and_did_not_come():
@@ -60,6 +61,12 @@ def test_what_is_sent_is_counted_for_each_endpoint():
 
     assert window.sent_by == {1: 30 + 50, 2: 50}
     assert window.sent_packets == 130
+
+
+def test_of_the_totals_the_window_has_what_came_in_it():
+    first, last = (replace(EMPTY, totals=totals) for totals in (Totals(1, 2, 3, 4, 5), Totals(1, 3, 5, 7, 9)))
+
+    assert window_between(first, last).totals == Totals(0, 1, 2, 3, 4)
 
 
 def test_a_stream_flows_while_its_last_packet_is_new():
