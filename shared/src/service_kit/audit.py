@@ -20,6 +20,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Row,
     Select,
     String,
     Table,
@@ -145,6 +146,23 @@ def audit_table(name: str, metadata: MetaData) -> Table:
         Index(f"{name}_by_actor", "account_sid", "actor_sid", "created_at", "sid"),
         Index(f"{name}_by_resource", "account_sid", "resource_sid", "created_at", "sid"),
     )
+
+
+def event_resource(row: Row[Any], date_created: str | None) -> dict[str, Any]:
+    """An event as REST shows it, with its date in the form of the API that is asked."""
+    return {
+        "sid": row.sid,
+        "account_sid": row.account_sid,
+        "actor_sid": row.actor_sid,
+        "date_created": date_created,
+        "method": row.method,
+        "resource": row.resource,
+        "resource_sid": row.resource_sid,
+        "parameters": row.parameters.split(",") if row.parameters else [],
+        "status": row.status,
+        "code": row.code,
+        "trace_id": row.trace_id,
+    }
 
 
 class AuditLog:

@@ -5,7 +5,7 @@ from typing import Any
 from contract.errors import Refused
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from service_kit.audit import AuditFilters, AuditLog
+from service_kit.audit import AuditFilters, AuditLog, event_resource
 from service_kit.rest import Principal, Query, not_found
 from sqlalchemy import Row
 
@@ -50,17 +50,4 @@ def audit_router(audit: AuditLog) -> APIRouter:
 
 
 def _event(row: Row[Any], base: str) -> render.Resource:
-    return {
-        "sid": row.sid,
-        "account_sid": row.account_sid,
-        "actor_sid": row.actor_sid,
-        "date_created": render.date(row.created_at),
-        "method": row.method,
-        "resource": row.resource,
-        "resource_sid": row.resource_sid,
-        "parameters": row.parameters.split(",") if row.parameters else [],
-        "status": row.status,
-        "code": row.code,
-        "trace_id": row.trace_id,
-        "url": f"{base}/v1/AuditEvents/{row.sid}",
-    }
+    return event_resource(row, render.date(row.created_at)) | {"url": f"{base}/v1/AuditEvents/{row.sid}"}

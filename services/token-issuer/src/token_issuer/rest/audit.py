@@ -3,9 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from service_kit.audit import AuditFilters, AuditLog
+from service_kit.audit import AuditFilters, AuditLog, event_resource
 from service_kit.rest import Query
-from sqlalchemy import Row
 
 from token_issuer.rest.access import BASE, AccountItself
 from token_issuer.rest.dates import rfc2822
@@ -31,23 +30,7 @@ def audit_router(audit: AuditLog) -> APIRouter:
         found = await audit.read(lambda connection: list(connection.execute(wanted)))
         shown = found[: page.size]
         last_number = shown[-1].position if len(found) > page.size else None
-        events = [_event(row) for row in shown]
+        events = [event_resource(row, rfc2822(int(row.created_at))) for row in shown]
         return page_body("audit_events", events, page, request.url.path, last_number, filters)
 
     return router
-
-
-def _event(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "sid": row.sid,
-        "account_sid": row.account_sid,
-        "actor_sid": row.actor_sid,
-        "date_created": rfc2822(int(row.created_at)),
-        "method": row.method,
-        "resource": row.resource,
-        "resource_sid": row.resource_sid,
-        "parameters": row.parameters.split(",") if row.parameters else [],
-        "status": row.status,
-        "code": row.code,
-        "trace_id": row.trace_id,
-    }
