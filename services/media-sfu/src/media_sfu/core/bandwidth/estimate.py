@@ -92,7 +92,8 @@ class DownlinkEstimate:
                 self._cut(queue_s, loss or 0.0, now)
         elif queue_s < CALM_QUEUE_S and loss is not None:
             self._last_cut = None
-            self._raise(self._rate_bps(now))
+            if self.budget_bps < inf:  # most lines have no bound that what arrives could raise
+                self._raise(self._rate_bps(now))
         if delivery.probe is not None and not self.is_full:
             self._raise(self._probing.receive_probe(delivery.probe, self._own_loss, now))
 
@@ -135,8 +136,11 @@ class DownlinkEstimate:
 
     def _loss(self) -> float | None:
         """None while too little is known."""
-        packets = sum(delivery.packets for _, delivery in self._readings)
-        lost = max(0, sum(delivery.lost for _, delivery in self._readings))
+        packets = lost = 0
+        for _, delivery in self._readings:
+            packets += delivery.packets
+            lost += delivery.lost
+        lost = max(0, lost)
         return lost / (packets + lost) if packets + lost >= FEW_PACKETS else None
 
     def _rate_bps(self, now: float) -> float:
