@@ -38,9 +38,9 @@ Sign = Callable[[str, str], Awaitable[str]]
 """The signature of a text by an account's auth token. Raises `BusUnavailable`."""
 
 PERIOD_S = 0.25
+"""How late a deadline may be noticed; our own commits wake us."""
 LONGEST_S = 5.0
 """A replica that dies leaves what it has just committed to the others, who need not know of it yet. Its leases they do."""
-"""Deadlines and other replicas' commits are looked for this often; our own commits wake us."""
 LEASE_S = 6.0
 RENEWAL_S = 1.5
 MARGIN_S = 1.0
