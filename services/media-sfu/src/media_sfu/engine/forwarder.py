@@ -140,6 +140,7 @@ class PacketForwarder:
             raise
         self._start("media", lib.rw_run)
         if self._control_socket:
+            # Not the event loop: read by that, 77 of 101 could not join on a full core (`make bench-full`), where all can otherwise.
             self._start("control", lib.rw_run_control)
         return self
 
