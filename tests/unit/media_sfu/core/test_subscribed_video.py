@@ -165,3 +165,15 @@ def test_what_was_asked_of_a_subscription_ends_with_it() -> None:
 
     stage.bob.desired, stage.bob.applied.down_tracks["alice-camera"] = desired, down
     assert stage.share_out() == [camera_layer(2)]
+
+
+def test_the_application_bound_leaves_the_most_important_picture_and_a_slow_line_none() -> None:
+    """50 kbit/s is less than any layer takes."""
+    stage = Stage(VideoProfile(max_subscription_bandwidth=400))
+    assert stage.share_out() == [camera_layer(0), PAUSE_SCREEN]
+
+    stage.video.set_priority("carol-screen", TrackPriority.HIGH)
+    assert stage.share_out() == [PAUSE_CAMERA, ResumeDownTrack("bob", "carol-screen"), RequestKeyframe(SCREEN)]
+
+    stage.fill_line(50_000)
+    assert stage.share_out() == [PAUSE_SCREEN]

@@ -11,7 +11,7 @@ from contract.media import NodeSubscription
 from contract.rooms import TrackKind, TrackPriority
 
 from media_sfu.core.actions import Action, UpTrackName
-from media_sfu.core.bandwidth.allocation import RANKS, Candidate, allocate, wanted_layer
+from media_sfu.core.bandwidth.allocation import RANKS, Candidate, allocate, least_bps, wanted_layer
 from media_sfu.core.bandwidth.estimate import DownlinkEstimate
 from media_sfu.core.bandwidth.profile import SwitchOff, VideoProfile
 from media_sfu.core.bandwidth.publisher_limit import shares_bps, size_limit
@@ -81,6 +81,14 @@ class SubscribedVideo:
         """Whether the bound is more than a suspicion: the line's own, or the application's."""
         return self.estimate.is_proven or self.profile.max_subscription_bandwidth is not None
 
+    def _budget_for(self, shown: Sequence[Candidate]) -> float:
+        """
+        The application's bound never takes the most important picture away, only a slow line does: the stock SDK's own tests expect one with a bound of
+        400 bit/s.
+        """
+        allowed_bps = max(self.profile.max_subscription_bandwidth or inf, least_bps(shown))
+        return min(self.estimate.budget_bps, allowed_bps)
+
     # -- what it gets
 
     def share_out(self, peer: Peer) -> list[Action]:
@@ -92,7 +100,7 @@ class SubscribedVideo:
         layers = allocate(
             shown,
             self.profile.mode,
-            self.budget_bps,
+            self._budget_for(shown),
             self.profile.max_tracks,
             switch_off=self.profile.track_switch_off is not SwitchOff.DISABLED and self._is_proven,
         )

@@ -38,6 +38,12 @@ def wanted_layer(layers: int, dimensions: Dimensions | None) -> int:
     return next((index for index, own in enumerate(heights) if own >= height * ENOUGH), layers - 1)
 
 
+def least_bps(candidates: Sequence[Candidate]) -> float:
+    """What the lowest layer of the most important of these candidates costs; 0 without any."""
+    first = max(candidates, key=lambda candidate: RANKS[candidate.priority], default=None)
+    return first.layers_bps[0] if first is not None else 0.0
+
+
 def allocate(
     candidates: Sequence[Candidate], mode: Mode, budget_bps: float, max_tracks: int | None, *, switch_off: bool
 ) -> Mapping[str, int | None]:
