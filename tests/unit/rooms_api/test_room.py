@@ -150,6 +150,13 @@ def test_between_browsers_a_track_is_received_under_its_publishers_own_id(kind):
     assert [subscribed.message.id for subscribed in bob.subscriptions.values()] == ["cam"]
 
 
+def test_between_browsers_everything_is_received_whatever_was_wished():
+    test = RoomUnderTest(RoomSettings(type=RoomType.PEER_TO_PEER))
+    test.join("alice", video("cam"))
+
+    assert len(test.join("bob", automatic_subscription=False).subscriptions) == 1
+
+
 def test_what_is_refused_changes_nothing(test):
     test.room.complete("room_ended_via_api", 1001.0)
     test.room.take_change()

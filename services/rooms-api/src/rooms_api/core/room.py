@@ -99,13 +99,15 @@ class Room:
         self.check_admission(request.identity)
         for older in [p for p in self.participants.values() if p.identity == request.identity]:
             self._end(older, LeaveReason.DUPLICATE_IDENTITY, now)
+        # Without a media server between them everybody gets everything: rules have no say (the SDK's own tests hold the service to that).
+        is_automatic = request.automatic_subscription or self.settings.type in DIRECT_TYPES
         participant = Participant(
             sid=admission.participant_sid,
             identity=request.identity,
             session_hash=admission.session_hash,
             gateway_id=request.gateway_id,
             node_id=admission.node_id,
-            rules=INCLUDE_ALL if request.automatic_subscription else EXCLUDE_ALL,
+            rules=INCLUDE_ALL if is_automatic else EXCLUDE_ALL,
             created_at=now,
             updated_at=now,
             rules_updated_at=now,
