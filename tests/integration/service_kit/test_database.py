@@ -10,6 +10,8 @@ from service_kit.database import DatabaseUnavailable, DatabaseUrl, migrate, open
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.kit.postgres import PostgresServer
+
 FIRST = '''
 """First."""
 import sqlalchemy as sa
@@ -80,6 +82,26 @@ async def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path:
         await migrate(engine, tmp_path, "version")
 
     assert "hidden" not in str(told.value)
+
+
+async def test_a_query_that_is_cancelled_is_cancelled_and_no_outage(postgres: PostgresServer, tmp_path: Path) -> None:
+    engine = open_database(postgres.new_database(), tmp_path / "unused.db")
+    asked = asyncio.Event()
+
+    async def sleep() -> None:
+        async with engine.connect() as connection:
+            asked.set()
+            await connection.execute(text("SELECT pg_sleep(60)"))
+
+    sleeping = asyncio.create_task(sleep())
+    await asked.wait()
+    sleeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping
+
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT 1"))).scalar() == 1
+    await engine.dispose()
 
 
 async def test_a_file_that_cannot_be_opened_is_told_by_the_folder(tmp_path: Path) -> None:
