@@ -176,7 +176,7 @@ async def test_replicas_lose_nothing_and_say_nothing_twice(
     for sid, snapshot in zip(sids, before, strict=True):
         assert isinstance(snapshot, RoomSnapshot)
         assert len(snapshot.participants) == SEATS
-        for participant in snapshot.participants:  # their tracks' order is by the replicas' clocks, which differ a little
+        for participant in snapshot.participants:  # in no order: tracks come by the replicas' clocks, which differ
             assert {track.kind: track.enabled for track in participant.tracks} == {"audio": False, "video": True}
         last = snapshot.revision + 1  # the completion
         told = await until(partial(watcher.told, sid, at_least=last), "every event is heard")
