@@ -81,10 +81,8 @@ def name_outages(engine: Engine) -> None:
     def rename(context: ExceptionContext) -> BaseException | None:
         if not context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError):
             return None
-        if not isinstance(
-            context.original_exception, Exception
-        ):  # a cancellation: it costs the connection, but is no outage
-            return None
+        if not isinstance(context.original_exception, Exception):
+            return None  # a cancellation costs the connection, but is no outage
         return OperationalError(context.statement, context.parameters, context.original_exception)
 
 
